@@ -1,0 +1,84 @@
+"""What other programs call: building, previewing, and the last result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envd_magic.pipeline.build import Options, build_spec, last_result, write_recipe
+from envd_magic.recipe.compose import compose
+from envd_magic.spec.cell import with_options
+
+if TYPE_CHECKING:
+    from flytekit import ImageSpec
+
+    from envd_magic.pipeline.events import Listener
+    from envd_magic.pipeline.result import BuildResult
+    from envd_magic.recipe.model import Recipe
+
+__all__ = ["build", "create_envd_config", "last_result", "preview"]
+
+
+def build(
+    spec: ImageSpec,
+    *,
+    context: str | None = None,
+    push: bool | None = None,
+    force: bool | None = None,
+    listener: Listener | None = None,
+) -> BuildResult:
+    """Build the image of a spec.
+
+    Parameters
+    ----------
+    spec
+        Files that it names are read anew, so that an edited requirements file gives a new tag.
+    context
+        Name of an envd context; None takes ``FLYTE_ENVD_CONTEXT``, then what the registry asks
+        for, then the user's current context.
+    push
+        None pushes iff the spec has a registry and ``FLYTE_PUSH_IMAGE_SPEC`` lets it.
+    force
+        True builds even if the image is there; None asks the spec (``force_push()``).
+    listener
+        Is told every event as it comes.
+
+    Returns
+    -------
+    BuildResult
+        With the image's name and digest, and the steps.
+
+    Raises
+    ------
+    EnvdMagicError
+        If it cannot be built.
+    """
+    # flytekit keeps a tag once it was asked for, however the files change.
+    spec.__dict__.pop("tag", None)
+    forced = bool(spec._is_force_push) if force is None else force  # noqa: SLF001
+    options = Options(context=context, push=push, force=forced, listener=listener)
+    return build_spec(spec, options)
+
+
+def preview(spec: ImageSpec) -> Recipe:
+    """Show what envd would be told; nothing is run or written.
+
+    Raises
+    ------
+    SpecError
+        If the spec cannot be honoured.
+    """
+    return compose(with_options(spec, {}))
+
+
+def create_envd_config(spec: ImageSpec) -> str:
+    """Write the build folder and give the path of its build.envd.
+
+    The folder is for ``envd build`` by hand: envd is told to set what it can set itself, since
+    no engine finishes the image. It is the caller's to remove.
+
+    Raises
+    ------
+    SpecError
+        If the spec cannot be honoured.
+    """
+    return str(write_recipe(compose(spec, finished=False)))

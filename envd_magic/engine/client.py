@@ -1,0 +1,141 @@
+"""The Docker engine: the connection, as docker's own command line would make it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# The longest that one answer of the engine may take, in seconds; pulls and builds answer in pieces.
+_TIMEOUT = 120
+
+
+class Engine:
+    """A connection to the engine; it is made at the first use and closed with :meth:`close`.
+
+    ``DOCKER_HOST`` counts first, then the current context of docker's command line.
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._settings: Mapping[str, Any] | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Address and TLS files: ``base_url``, ``ca``, ``cert``, ``key``."""
+        if self._settings is None:
+            self._settings = _settings()
+        return self._settings
+
+    @property
+    def api(self) -> Any:
+        """The low-level client of the docker SDK.
+
+        Raises
+        ------
+        EngineError
+            If no engine answers.
+        """
+        if self._client is None:
+            # 0.2 s to import.
+            import docker  # noqa: PLC0415
+            from docker.errors import DockerException  # noqa: PLC0415
+
+            try:
+                if "base_url" in self.settings:
+                    self._client = docker.APIClient(
+                        base_url=self.settings["base_url"],
+                        tls=_tls(self.settings),
+                        version="auto",
+                        timeout=_TIMEOUT,
+                        use_ssh_client=True,
+                    )
+                else:
+                    client = docker.from_env(version="auto", timeout=_TIMEOUT, use_ssh_client=True)
+                    self._client = client.api
+            except DockerException as error:
+                raise EngineError(unreachable(error)) from error
+        return self._client
+
+    def environment(self) -> dict[str, str]:
+        """Variables that lead envd to the same engine; it knows nothing of docker's contexts."""
+        if "base_url" not in self.settings:
+            return {}
+        found = {"DOCKER_HOST": str(self.settings["base_url"])}
+        if self.settings.get("certificates"):
+            found["DOCKER_CERT_PATH"] = str(self.settings["certificates"])
+            found["DOCKER_TLS_VERIFY"] = "1"
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+@contextmanager
+def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[None]:
+    """Turn what the docker SDK raises into an error that says what was being done.
+
+    Parameters
+    ----------
+    doing
+        As in "cannot {doing}".
+    kind
+        The error to raise.
+    """
+    from docker.errors import APIError, DockerException  # noqa: PLC0415
+    from requests.exceptions import RequestException  # noqa: PLC0415
+
+    try:
+        yield
+    except APIError as error:
+        raise kind(f"Cannot {doing}: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        raise kind(f"Cannot {doing}: {error}") from error
+
+
+def unreachable(error: object) -> str:
+    """Say that there is no engine, and what to do."""
+    host = os.environ.get("DOCKER_HOST") or "the default socket"
+    text = str(error)
+    if "Permission denied" in text:
+        how = "This user may not use it: add the user to the group docker, or use a rootless engine."
+    else:
+        how = "Start the engine, or let DOCKER_HOST name one that runs."
+    return f"No Docker engine answers at {host}: {text}. {how}"
+
+
+def _settings() -> Mapping[str, Any]:
+    """Read the current context of docker's command line, unless DOCKER_HOST says it all."""
+    if os.environ.get("DOCKER_HOST"):
+        return {}
+    # Of the SDK's settings only the form on disk is stable across its versions.
+    from docker.context import ContextAPI  # noqa: PLC0415
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    name = os.environ.get("DOCKER_CONTEXT")
+    try:
+        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+    except DockerException as error:
+        raise EngineError(f"docker's context {name or ''!r} cannot be read: {error}") from error
+    if context is None:
+        raise EngineError(f"There is no docker context {name!r}; see: docker context ls")
+    if context.Name == "default" or not context.Host:
+        return {}
+    found: dict[str, Any] = {"base_url": context.Host}
+    if (tls := context.TLSConfig) is not None and tls.ca_cert:
+        found["certificates"] = Path(tls.ca_cert).parent
+        found["tls"] = tls
+    return found
+
+
+def _tls(settings: Mapping[str, Any]) -> Any:
+    return settings.get("tls", False)

@@ -1,0 +1,134 @@
+"""A registry on loopback that tells envd what is in a base image.
+
+envd reads a base image's settings from the image's registry, never from the engine, and writes the
+variables that it finds there into every step **in random order**, so that unchanged steps miss
+the layer cache. The engine, though, takes the image itself from its own store where it has it. So a
+build gives its base a private name at this server, which hands out the settings of the engine's own image
+with no variables: steps then come out the same each time, an image that was never pushed can be a
+base, and the steps' scripts export the variables themselves.
+
+What it speaks is the part of https://github.com/opencontainers/distribution-spec that reads one
+manifest and one configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+
+
+class ConfigServer:
+    """The server, one a process; it listens from the first :meth:`publish` on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: ThreadingHTTPServer | None = None
+        self._manifests: dict[str, bytes] = {}
+        self._blobs: dict[str, bytes] = {}
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        with self._lock:
+            if self._server is None:
+                self._server = self._start()
+            return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def publish(self, config: Mapping[str, Any], platform: str) -> str:
+        """Offer the settings of an image and give the name that envd reads them under.
+
+        Parameters
+        ----------
+        config
+            User, working directory and entrypoint, as ``docker inspect`` has them.
+        platform
+            As "linux/amd64".
+        """
+        system, architecture, *_ = platform.split("/")
+        kept = {key: config[key] for key in ("User", "WorkingDir", "Entrypoint") if config.get(key)}
+        blob = json.dumps(
+            {
+                "architecture": architecture,
+                "os": system,
+                "config": kept,
+                "rootfs": {"type": "layers", "diff_ids": []},
+            }
+        ).encode()
+        digest = _digest(blob)
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "config": {"mediaType": _CONFIG, "size": len(blob), "digest": digest},
+                "layers": [],
+            }
+        ).encode()
+        path = f"envd_magic/{secrets.token_hex(8)}"
+        name = f"{self.address}/{path}:base"
+        with self._lock:
+            self._blobs[digest] = blob
+            self._manifests[path] = manifest
+        return name
+
+    def withdraw(self, name: str) -> None:
+        """Take an offer back."""
+        path = name.partition("/")[2].removesuffix(":base")
+        with self._lock:
+            self._manifests.pop(path, None)
+
+    def _start(self) -> ThreadingHTTPServer:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, name="envd_magic-configs", daemon=True).start()
+        return server
+
+    def _answer(self, path: str) -> tuple[bytes, str] | None:
+        if path.rstrip("/") == "/v2":
+            return b"{}", "application/json"
+        name, _, rest = path.removeprefix("/v2/").rpartition("/manifests/")
+        if name and (manifest := self._manifests.get(name)) is not None:
+            return (manifest, _MANIFEST) if rest in ("base", _digest(manifest)) else None
+        blob = self._blobs.get(path.rpartition("/blobs/")[2])
+        return None if blob is None else (blob, "application/octet-stream")
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        answer = self._answer
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                found = answer(self.path)
+                body, kind = found or (b"{}", "application/json")
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Docker-Content-Digest", _digest(body))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+#: The process's server.
+SERVER = ConfigServer()

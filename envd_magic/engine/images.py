@@ -1,0 +1,294 @@
+"""Images in the engine: looking, pulling, tagging, finishing, pushing."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.engine.client import Engine, explained
+from envd_magic.errors import BaseImageError, EngineError, PushError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from envd_magic.recipe.model import Finish
+
+#: On every image that is built here: the digest of the recipe that made it.
+RECIPE_LABEL = "io.github.envd-magic.recipe"
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What the engine knows of an image.
+
+    Parameters
+    ----------
+    id
+        ``sha256:…`` of its configuration.
+    config
+        The ``Config`` part of ``docker inspect``.
+    platform
+        As "linux/amd64".
+    size
+        Bytes, all layers.
+    digests
+        ``name@sha256:…`` of the registries that it was pulled from or pushed to.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+    platform: str
+    size: int = 0
+    digests: tuple[str, ...] = field(default=())
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Its variables, in order."""
+        pairs = (item.partition("=") for item in self.config.get("Env") or [])
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return dict(self.config.get("Labels") or {})
+
+
+def inspect(engine: Engine, name: str) -> ImageInfo | None:
+    """Look at an image in the engine; None if it is not there."""
+    from docker.errors import ImageNotFound  # noqa: PLC0415
+
+    with explained(f"look at the image {name}"):
+        try:
+            found = engine.api.inspect_image(name)
+        except ImageNotFound:
+            return None
+    variant = f"/{found['Variant']}" if found.get("Variant") else ""
+    return ImageInfo(
+        id=found["Id"],
+        config=found.get("Config") or {},
+        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}{variant}",
+        size=found.get("Size", 0),
+        digests=tuple(found.get("RepoDigests") or ()),
+    )
+
+
+def registry_digest(engine: Engine, name: str) -> str | None:
+    """Give the digest that a registry has under a name, asked through the engine.
+
+    Returns
+    -------
+    str or None
+        None if the registry has no such image.
+
+    Raises
+    ------
+    EngineError
+        If the registry cannot be asked.
+    """
+    from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+    with explained(f"ask the registry for {name}"):
+        try:
+            return str(engine.api.inspect_distribution(name)["Descriptor"]["digest"])
+        except NotFound:
+            return None
+        except APIError as error:
+            # Registries that have never heard of the repository say so in ways of their own.
+            if re.search(r"not found|unknown", str(error.explanation), re.IGNORECASE):
+                return None
+            raise
+
+
+def base_image(
+    engine: Engine, name: str, platform: str, report: Callable[[str], None]
+) -> ImageInfo:
+    """Give the base image, pulled if the engine does not have it for this platform.
+
+    Raises
+    ------
+    BaseImageError
+        If it is not to be had.
+    """
+    found = inspect(engine, name)
+    if found is not None and _same_platform(found.platform, platform):
+        return found
+    report(f"Pulling {name} for {platform}")
+    try:
+        with explained(f"pull the base image {name}", BaseImageError):
+            seen: set[str] = set()
+            for event in engine.api.pull(
+                *_split(name), platform=platform, stream=True, decode=True
+            ):
+                if "error" in event:
+                    raise BaseImageError(f"Cannot pull the base image {name}: {event['error']}")
+                status = f"{event.get('id', '')} {event.get('status', '')}".strip()
+                if status not in seen and "ing" not in event.get("status", ""):
+                    seen.add(status)
+                    report(status)
+    except BaseImageError as error:
+        if found is None:
+            raise BaseImageError(
+                f"{error}\nbase_image: it is not in the engine either. Check the name, or log in "
+                "with: docker login"
+            ) from error
+        raise
+    pulled = inspect(engine, name)
+    if pulled is None or not _same_platform(pulled.platform, platform):
+        has = f"; it has {pulled.platform}" if pulled else ""
+        raise BaseImageError(f"platform: the base image {name} has no {platform}{has}")
+    if found is not None and "@" not in name:
+        # The pull moved the user's tag to another platform's image; it goes back.
+        tag(engine, found.id, name)
+    return pulled
+
+
+def _same_platform(has: str, wanted: str) -> bool:
+    # arm64 is arm64/v8.
+    return has.removesuffix("/v8") == wanted.removesuffix("/v8")
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Repository and tag (or digest), as the engine's API takes them."""
+    repository, at, digest = name.partition("@")
+    if at:
+        return _split(repository)[0] if ":" in repository.rsplit("/", 1)[-1] else repository, digest
+    head, colon, tag = name.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def tag(engine: Engine, image: str, name: str) -> None:
+    """Give an image one more name."""
+    with explained(f"tag the image as {name}"):
+        engine.api.tag(image, *_split(name), force=True)
+
+
+def untag(engine: Engine, names: Iterable[str]) -> None:
+    """Take names away; an image that has others, or children, stays. Missing ones are fine."""
+    from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+    for name in names:
+        with explained(f"remove the name {name}"):
+            try:
+                engine.api.remove_image(name, noprune=True)
+            except NotFound:
+                continue
+            except APIError as error:
+                if error.status_code != 409:  # noqa: PLR2004 - in use: it keeps its name
+                    raise
+
+
+def finish(
+    engine: Engine, image: str, name: str, base: ImageInfo, finishing: Finish, digest: str
+) -> str:
+    """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
+
+    Parameters
+    ----------
+    engine
+        Where the image is.
+    image
+        What envd built.
+    name
+        The name that the finished image gets.
+    base
+        The base image, whose settings are kept.
+    finishing
+        What to set beside them.
+    digest
+        The recipe's, for the label.
+
+    Returns
+    -------
+    str
+        ID of the finished image.
+    """
+    env = {**base.env, **finishing.env}
+    if "PATH" not in finishing.env:
+        path = base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        env["PATH"] = ":".join((*finishing.path_first, path))
+    # As build arguments, since those arrive exactly: in a Dockerfile a newline is an error.
+    arguments = {f"V{number}": value for number, value in enumerate(env.values())}
+    lines = [f"FROM {image}", *(f"ARG {argument}" for argument in arguments)]
+    lines.append("ENV " + " ".join(f"{name}=${{V{number}}}" for number, name in enumerate(env)))
+    lines += _kept(base.config, remove_entrypoint=finishing.remove_entrypoint)
+    labels = {**base.labels, RECIPE_LABEL: digest}
+    dockerfile = io.BytesIO("\n".join(lines).encode())
+    with explained("finish the image"):
+        events = engine.api.build(
+            fileobj=dockerfile, tag=name, buildargs=arguments, labels=labels, rm=True, decode=True
+        )
+        for event in events:
+            if "error" in event:
+                raise EngineError(f"Cannot finish the image: {event['error']}")
+    finished = inspect(engine, name)
+    if finished is None:
+        raise EngineError(f"The engine finished the image but does not have {name}")
+    return finished.id
+
+
+def _kept(config: Mapping[str, Any], *, remove_entrypoint: bool) -> list[str]:
+    """Dockerfile lines that give back what envd drops of the base image's settings."""
+    lines = ["ENTRYPOINT []"] if remove_entrypoint else []
+    if config.get("Cmd"):
+        lines.append(f"CMD {json.dumps(config['Cmd'])}")
+    if config.get("Shell"):
+        lines.append(f"SHELL {json.dumps(config['Shell'])}")
+    if config.get("Volumes"):
+        lines.append(f"VOLUME {json.dumps(sorted(config['Volumes']))}")
+    if config.get("ExposedPorts"):
+        lines.append(f"EXPOSE {' '.join(sorted(config['ExposedPorts']))}")
+    if config.get("StopSignal"):
+        lines.append(f"STOPSIGNAL {config['StopSignal']}")
+    lines += _healthcheck(config.get("Healthcheck") or {})
+    return lines
+
+
+def _healthcheck(check: Mapping[str, Any]) -> list[str]:
+    test = check.get("Test") or []
+    if not test:
+        return []
+    if test[0] == "NONE":
+        return ["HEALTHCHECK NONE"]
+    names = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start-period"}
+    options = [f"--{names[key]}={check[key]}ns" for key in names if check.get(key)]
+    options += [f"--retries={check['Retries']}"] if check.get("Retries") else []
+    command = test[1] if test[0] == "CMD-SHELL" else json.dumps(test[1:])
+    return [" ".join(["HEALTHCHECK", *options, "CMD", command])]
+
+
+def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
+    """Push an image and give the digest that the registry has it under.
+
+    Raises
+    ------
+    PushError
+        If the registry did not take it.
+    """
+    seen: dict[str, str] = {}
+    digest = ""
+    with explained(f"push {name}", PushError):
+        for event in engine.api.push(*_split(name), stream=True, decode=True):
+            if "error" in event:
+                raise PushError(_push_error(name, event["error"]))
+            aux = event.get("aux") or {}
+            digest = aux.get("Digest", digest)
+            layer, status = event.get("id", ""), event.get("status", "")
+            if status and seen.get(layer) != status:
+                seen[layer] = status
+                report(f"{layer}: {status}" if layer else status)
+    if not digest:
+        raise PushError(f"The registry took {name} but told no digest")
+    return digest
+
+
+def _push_error(name: str, error: str) -> str:
+    registry = name.partition("/")[0]
+    hint = ""
+    if re.search(r"denied|unauthorized|authentication|credentials", error, re.IGNORECASE):
+        hint = f" Log in with: docker login {registry}"
+    elif "HTTP response to HTTPS" in error:
+        hint = f" The registry speaks plain HTTP; let the engine trust it (insecure-registries: {registry})."
+    return f"Cannot push {name}: {error}.{hint}"

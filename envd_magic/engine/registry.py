@@ -1,0 +1,126 @@
+"""One name for the images of several platforms, made through the registry's own API.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md and, for logging in,
+https://distribution.github.io/distribution/spec/auth/token/. The engine's API can push images, but
+not the index that ties them together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from envd_magic.errors import PushError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+_MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json"
+)
+_TIMEOUT = 60
+_DOCKER_HUB = "registry-1.docker.io"
+_OK = 300
+
+
+def push_index(image: str, images: Mapping[str, str]) -> str:
+    """Put an index of pushed images under one name and give its digest.
+
+    Parameters
+    ----------
+    image
+        The name, with its tag.
+    images
+        Name of the pushed image for each platform ("linux/arm64"), in the same repository.
+
+    Raises
+    ------
+    PushError
+        If the registry does not take it.
+    """
+    registry = _Registry(image)
+    entries = []
+    for platform, name in images.items():
+        found = registry.request("GET", name.rpartition(":")[2], headers={"Accept": _MANIFESTS})
+        system, architecture, *variant = platform.split("/")
+        entries.append(
+            {
+                "mediaType": found.headers["Content-Type"],
+                "size": len(found.content),
+                "digest": found.headers["Docker-Content-Digest"],
+                "platform": {
+                    "os": system,
+                    "architecture": architecture,
+                    **({"variant": variant[0]} if variant else {}),
+                },
+            }
+        )
+    index = json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}).encode()
+    tag = image.rpartition(":")[2]
+    put = registry.request("PUT", tag, data=index, headers={"Content-Type": _INDEX})
+    return str(put.headers["Docker-Content-Digest"])
+
+
+class _Registry:
+    """Requests for the manifests of one repository."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        domain, slash, path = image.rpartition(":")[0].partition("/")
+        if not slash or not ("." in domain or ":" in domain or domain == "localhost"):
+            domain, path = "docker.io", f"{domain}{slash}{path}"
+        self.domain = domain
+        hub = domain in ("docker.io", "index.docker.io")
+        self.path = f"library/{path}" if hub and "/" not in path else path
+        self.host = _DOCKER_HUB if hub else domain
+        # As the engine has it: registries on loopback speak plain HTTP.
+        loopback = re.fullmatch(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", domain)
+        self.schemes = ("https", "http") if loopback else ("https",)
+        self.session = requests.Session()
+
+    def request(self, method: str, reference: str, **options: Any) -> requests.Response:
+        """Ask for one manifest, logging in as the registry wants it."""
+        for scheme in self.schemes:
+            url = f"{scheme}://{self.host}/v2/{self.path}/manifests/{reference}"
+            try:
+                answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
+                if answer.status_code == requests.codes.unauthorized:
+                    self._log_in(answer.headers.get("WWW-Authenticate", ""))
+                    answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
+            except requests.exceptions.SSLError as error:
+                if scheme == self.schemes[-1]:
+                    raise PushError(f"Cannot push the index {self.image}: {error}") from error
+                continue
+            except requests.RequestException as error:
+                raise PushError(f"Cannot push the index {self.image}: {error}") from error
+            if answer.status_code >= _OK:
+                said = answer.text.strip()[:300]
+                raise PushError(
+                    f"Cannot push the index {self.image}: {method} {reference}: "
+                    f"{answer.status_code} {said}"
+                )
+            self.schemes = (scheme,)
+            return answer
+        raise PushError(f"Cannot push the index {self.image}: no answer from {self.host}")
+
+    def _log_in(self, challenge: str) -> None:
+        from docker import auth  # noqa: PLC0415 - 0.2 s to import
+
+        known = auth.load_config().resolve_authconfig(
+            auth.INDEX_NAME if self.host == _DOCKER_HUB else self.domain
+        )
+        login = (known.get("username", ""), known.get("password", "")) if known else None
+        kind, _, rest = challenge.partition(" ")
+        if kind.lower() == "basic":
+            self.session.auth = login
+            return
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        realm = fields.pop("realm", "")
+        token = self.session.get(realm, params=fields, auth=login, timeout=_TIMEOUT).json()
+        bearer = token.get("token") or token.get("access_token")
+        self.session.headers["Authorization"] = f"Bearer {bearer}"

@@ -1,0 +1,248 @@
+"""A home of our own for envd, and the context that a build uses in it.
+
+envd keeps its state, with the *current* context, below ``$HOME``, and knows no other place. A
+home of our own leaves the user's as it is, whatever happens. Homes are kept, since the first
+command in a new one makes a 4096-bit key, and there is one for each state of the user's contexts:
+a home is complete before it gets its name and is never switched after.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.errors import ContextError
+from envd_magic.paths import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from envd_magic.envd.program import Program
+
+SANDBOX_REGISTRY = "localhost:30000"
+SANDBOX_CONTEXT = "flyte-sandbox"
+SANDBOX_BUILDER = "tcp://localhost:30003"
+CONTEXT_VARIABLE = "FLYTE_ENVD_CONTEXT"
+
+_STATE = Path(".config/envd")
+_CONTAINERS = Path(".config/containers")
+_KEYS = ("id_rsa_envd", "id_rsa_envd.pub")
+# Builders whose images end up in a Docker engine.
+_ENGINE_BUILDERS = ("moby-worker", "docker-container", "nerdctl-container")
+
+
+@dataclass(frozen=True)
+class Home:
+    """An envd home with its context.
+
+    Parameters
+    ----------
+    path
+        What envd gets as ``$HOME``.
+    context
+        Name of the context that is current in it.
+    builder
+        Kind of its builder, as "moby-worker" or "tcp".
+    address
+        Address of its builder, "" if it has none.
+    """
+
+    path: Path
+    context: str
+    builder: str
+    address: str = ""
+
+    @property
+    def has_engine(self) -> bool:
+        """Does what is built land in a Docker engine?"""
+        return self.builder in _ENGINE_BUILDERS
+
+    @property
+    def in_engine(self) -> bool:
+        """Is the builder the engine itself, which then sees the engine's own images?"""
+        return self.builder == "moby-worker"
+
+    def environment(self, docker: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Variables for an envd process.
+
+        Parameters
+        ----------
+        docker
+            What leads to the engine (``DOCKER_HOST`` and the like).
+        """
+        user = Path.home()
+        environment = {
+            "DOCKER_CONFIG": str(user / ".docker"),
+            "KUBECONFIG": str(user / ".kube/config"),
+            **os.environ,
+            **(docker or {}),
+            "HOME": str(self.path),
+            "ENVD_ANALYTICS": "false",
+            "BUILDKIT_PROGRESS": "plain",
+            # Cuts the names of steps, not the lines that they write.
+            "PROGRESS_NO_TRUNC": "0",
+            "ENVD_BUILD_OWNER": "0:0",
+        }
+        environment.pop("DOCKER_CONTEXT", None)
+        return environment
+
+    def trust(self, registry: str) -> None:
+        """Let envd read from a registry on loopback without TLS."""
+        folder = self.path / _CONTAINERS / "registries.conf.d"
+        path = folder / f"envd_magic-{re.sub('[^0-9A-Za-z]', '_', registry)}.conf"
+        if not path.exists():
+            _write(path, f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n'.encode())
+
+
+def open_home(program: Program, context: str | None = None, registry: str | None = None) -> Home:
+    """Give the home for a build.
+
+    Parameters
+    ----------
+    program
+        The envd to set it up with.
+    context
+        Name of a context of the user's; None takes ``FLYTE_ENVD_CONTEXT``, then the Flyte
+        sandbox's builder if that is where the image goes, then the user's current one.
+    registry
+        Where the image goes.
+
+    Raises
+    ------
+    ContextError
+        If there is no such context.
+    """
+    wanted = context or os.environ.get(CONTEXT_VARIABLE) or ""
+    if not wanted and registry == SANDBOX_REGISTRY:
+        wanted = SANDBOX_CONTEXT
+    user = Path.home()
+    contexts = _read(user / _STATE / "contexts")
+    key = hashlib.sha256(b"\0".join([b"1", program.version.encode(), wanted.encode(), contexts]))
+    homes = cache_folder() / "envd"
+    path = homes / key.hexdigest()[:16]
+    if not (path / "context").exists():
+        with _lock(homes):
+            if not (path / "context").exists():
+                _make(path, program, wanted, contexts)
+    _link_containers(path, user)
+    name, builder, address = (path / "context").read_text("utf-8").split("\n")[:3]
+    return Home(path, name, builder, address)
+
+
+def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
+    """Set up a home beside its place, then move it there."""
+    new = Path(tempfile.mkdtemp(dir=path.parent, prefix="new-"))
+    try:
+        state = new / _STATE
+        state.mkdir(parents=True, mode=0o700)
+        if contexts:
+            _write(state / "contexts", contexts)
+        for name in _KEYS:
+            if (kept := path.parent / name).exists():
+                shutil.copy2(kept, state / name)
+        listed = _contexts(program, new)
+        if wanted == SANDBOX_CONTEXT and wanted not in listed:
+            address = SANDBOX_BUILDER.removeprefix("tcp://")
+            words = ["create", "--name", wanted, "--builder", "tcp", "--builder-address", address]
+            _envd(program, new, "context", *words, "--use")
+            listed = _contexts(program, new)
+        elif wanted:
+            if wanted not in listed:
+                raise ContextError(
+                    f"There is no envd context {wanted!r}. There is: {', '.join(listed)}. "
+                    f"Make it with: envd context create --name {wanted} --builder …"
+                )
+            _envd(program, new, "context", "use", "--name", wanted)
+            listed = _contexts(program, new)
+        current = next((name for name, (_, _, used) in listed.items() if used), "default")
+        builder, address, _ = listed.get(current, ("moby-worker", "", True))
+        for name in _KEYS:
+            if not (kept := path.parent / name).exists() and (state / name).exists():
+                shutil.copy2(state / name, kept)
+        _write(new / "context", f"{current}\n{builder}\n{address}\n".encode())
+        if path.exists():
+            shutil.rmtree(path)
+        new.rename(path)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+def _contexts(program: Program, home: Path) -> dict[str, tuple[str, str, bool]]:
+    """Name to (builder, address, current), as the table of ``envd context ls`` has them."""
+    found = {}
+    for line in _envd(program, home, "context", "ls").splitlines()[1:]:
+        name, *cells = re.split(r" {2,}", line.strip())
+        current = name.endswith(" (current)")
+        builder, address, *_ = (*cells, "", "")
+        found[name.removesuffix(" (current)")] = (builder, address, current)
+    return found
+
+
+def _envd(program: Program, home: Path, *words: str) -> str:
+    environment = Home(home, "", "").environment()
+    try:
+        done = subprocess.run(
+            [str(program.path), *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ContextError(f"envd {' '.join(words)} failed: {error}") from error
+    if done.returncode != 0:
+        raise ContextError(f"envd {' '.join(words)} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _link_containers(path: Path, user: Path) -> None:
+    """Let envd read registries as the user's own tools do: their files, not copies of them."""
+    ours, theirs = path / _CONTAINERS, user / _CONTAINERS
+    (ours / "registries.conf.d").mkdir(parents=True, exist_ok=True)
+    wanted = [theirs / "registries.conf", theirs / "auth.json", theirs / "certs.d"]
+    drop_ins = theirs / "registries.conf.d"
+    wanted += sorted(drop_ins.glob("*.conf")) if drop_ins.is_dir() else []
+    for target in wanted:
+        link = ours / target.relative_to(theirs)
+        if target.exists() and not link.is_symlink():
+            with _lock(path.parent):
+                if not link.is_symlink():
+                    link.symlink_to(target)
+        elif link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by nobody else."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(name).replace(path)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,112 @@
+"""One command, run in a process group of its own, with its output as it comes."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_CHUNK = 1 << 16
+# How often a waiting reader looks whether the process has ended while others hold its pipe.
+_TICK = 0.2
+# Seconds from one signal to the next, harder one; all of them stay under a second.
+_PATIENCE = (0.35, 0.3, 0.25)
+
+
+class Running:
+    """A running command; a context manager that leaves no process behind.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    environment
+        All of it.
+    folder
+        Working directory.
+
+    Raises
+    ------
+    OSError
+        If the program cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # One pipe for both keeps the lines in order.
+            stderr=subprocess.STDOUT,
+            # A group of its own: the whole of it can be ended, and a terminal's Ctrl-C reaches
+            # it through us only.
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the output as it comes, to its last byte."""
+        pipe = self._process.stdout
+        if pipe is None:  # pragma: no cover - PIPE was asked for
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while True:
+                if selector.select(_TICK):
+                    chunk = os.read(pipe.fileno(), _CHUNK)
+                    if not chunk:
+                        return
+                    yield chunk
+                elif self._process.poll() is not None:
+                    # It has ended and said all; a child that it left holds the pipe.
+                    return
+
+    def wait(self) -> int:
+        """Give the exit status; negative for the number of a signal."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        """End the process and all of its group: asked first, made to within a second.
+
+        A second interrupt in the meantime ends it at once.
+        """
+        try:
+            if self._process.poll() is None:
+                self._ask()
+        finally:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+    def _ask(self) -> None:
+        for number, patience in zip(
+            (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), _PATIENCE, strict=True
+        ):
+            self._signal(number)
+            deadline = time.monotonic() + patience
+            while time.monotonic() < deadline:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
+                    return
+
+    def _signal(self, number: int) -> None:
+        # The group outlives its leader as long as anyone is in it.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)

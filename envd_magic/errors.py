@@ -1,0 +1,107 @@
+"""What can go wrong, as exceptions.
+
+The tree::
+
+    EnvdMagicError
+    ├── SpecError            the ImageSpec asks for something that cannot be honoured (a ValueError too)
+    │   └── CellError        the cell's text does not make an ImageSpec
+    ├── EnvdNotFoundError    there is no envd program
+    ├── EnvdVersionError     the envd program is too old
+    ├── ContextError         the envd context is not there or cannot be used
+    ├── EngineError          the Docker engine cannot be reached or refused
+    │   ├── BaseImageError   the base image is neither in the engine nor in its registry
+    │   └── PushError        the registry did not take the image
+    └── EnvdError            an envd command failed
+        ├── BootstrapError   ... `envd bootstrap`
+        └── BuildError       ... `envd build`, with the step that failed
+
+    BuildInterrupted         the user stopped the build (a KeyboardInterrupt)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envd_magic.spec.problems import Problem
+
+
+class EnvdMagicError(Exception):
+    """Base of all errors of this package."""
+
+
+class SpecError(EnvdMagicError, ValueError):
+    """An ImageSpec that cannot be honoured.
+
+    Parameters
+    ----------
+    problems
+        What is wrong, at least one; each names the field and, where there is one, the item.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class CellError(SpecError):
+    """The text of a cell does not make an ImageSpec."""
+
+
+class EnvdNotFoundError(EnvdMagicError):
+    """There is no envd program on PATH or beside the interpreter."""
+
+
+class EnvdVersionError(EnvdMagicError):
+    """The envd program is too old."""
+
+
+class ContextError(EnvdMagicError):
+    """An envd context is not there or cannot be used."""
+
+
+class EngineError(EnvdMagicError):
+    """The Docker engine cannot be reached, or it refused what was asked."""
+
+
+class BaseImageError(EngineError):
+    """The base image is neither in the engine nor in its registry."""
+
+
+class PushError(EngineError):
+    """The registry did not take the image."""
+
+
+class EnvdError(EnvdMagicError):
+    """An envd command failed.
+
+    Parameters
+    ----------
+    message
+        The cause in envd's words, shortened to what a reader needs.
+    exit_code
+        The exit status of envd; negative for the number of a signal.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message, exit_code)
+        self.message = message
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BootstrapError(EnvdError):
+    """`envd bootstrap` failed."""
+
+
+class BuildError(EnvdError):
+    """`envd build` failed."""
+
+
+class BuildInterrupted(KeyboardInterrupt):  # noqa: N818 - it is no error, as its base is none
+    """The user stopped the build; later cells stop as they do for any interrupt."""

@@ -1,0 +1,28 @@
+"""Folders that this package keeps, and what says where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+#: Names one folder for all that is kept, in place of the platform's own ones.
+HOME_VARIABLE = "ENVD_MAGIC_HOME"
+
+
+def cache_folder() -> Path:
+    """Folder for what can be made again: envd's homes."""
+    return _private("cache", platformdirs.user_cache_dir("envd_magic"))
+
+
+def log_folder() -> Path:
+    """Folder of the logs of builds."""
+    return _private("log", platformdirs.user_log_dir("envd_magic"))
+
+
+def _private(name: str, default: str) -> Path:
+    own = os.environ.get(HOME_VARIABLE)
+    path = Path(own, name) if own else Path(default)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path

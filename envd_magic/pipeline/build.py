@@ -1,0 +1,354 @@
+"""The pipeline: recipe, context, bootstrap, build, finish, tag, push."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets as random_names
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.engine import images
+from envd_magic.engine.client import Engine
+from envd_magic.engine.configs import SERVER
+from envd_magic.envd.home import Home, open_home
+from envd_magic.envd.process import Running
+from envd_magic.envd.program import Program, find_envd
+from envd_magic.errors import (
+    BootstrapError,
+    BuildError,
+    BuildInterrupted,
+    EnvdError,
+    EnvdNotFoundError,
+    SpecError,
+)
+from envd_magic.pipeline.events import Listener, Notice, Phase, PhaseChanged
+from envd_magic.pipeline.log import BuildLog
+from envd_magic.pipeline.result import BuildResult
+from envd_magic.recipe.compose import Base, compose
+from envd_magic.recipe.install import install_step
+from envd_magic.spec.problems import Problem
+from envd_magic.spec.secrets import spec_secrets
+
+if TYPE_CHECKING:
+    from flytekit import ImageSpec
+
+    from envd_magic.recipe.model import Recipe
+
+PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to build, apart from what.
+
+    Parameters
+    ----------
+    context
+        Name of an envd context; None chooses as the docs say.
+    push
+        None pushes iff the spec has a registry and ``FLYTE_PUSH_IMAGE_SPEC`` lets it.
+    force
+        True builds even if the image is there.
+    listener
+        Is told every event as it comes.
+    """
+
+    context: str | None = None
+    push: bool | None = None
+    force: bool = False
+    listener: Listener | None = None
+
+
+_last: list[BuildResult] = []
+
+
+def last_result() -> BuildResult | None:
+    """Give the result of this process's last build, a failed one too; None before the first."""
+    return _last[-1] if _last else None
+
+
+def wants_push(spec: ImageSpec, push: bool | None = None) -> bool:  # noqa: FBT001
+    """Is the image to be pushed?"""
+    if not spec.registry:
+        return False
+    if push is not None:
+        return push
+    return os.environ.get(PUSH_VARIABLE, "true").strip().lower() in ("true", "1", "yes", "on")
+
+
+def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
+    """Build the image of a spec; the specs that it is based on are built first.
+
+    Raises
+    ------
+    EnvdMagicError
+        If it cannot be built; :func:`last_result` then tells how far it came.
+    BuildInterrupted
+        If the user stopped it.
+    """
+    options = options or Options()
+    base = spec.base_image
+    if base is not None and not isinstance(base, str):
+        build_spec(base, replace(options, force=False))
+    return _Build(spec, options).run()
+
+
+class _Build:
+    """One build of one spec. Its methods are the phases, in order."""
+
+    def __init__(self, spec: ImageSpec, options: Options) -> None:
+        self.spec = spec
+        self.options = options
+        self.started = time.monotonic()
+        # Before anything runs: a spec that cannot be honoured starts no log.
+        self.recipe = compose(spec)
+        self.push = wants_push(spec, options.push)
+        credentials = install_step(spec, "").credentials
+        self.log = BuildLog(self.recipe.image, spec_secrets(spec, credentials), options.listener)
+        self.log.recipe = self.recipe
+        self.engine = Engine()
+        self.private: list[str] = []
+        self.digest = ""
+
+    def run(self) -> BuildResult:
+        """Do it all."""
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.callback(self.log.close)
+                stack.callback(self.engine.close)
+                stack.callback(self._clean)
+                result = self._run()
+        except KeyboardInterrupt as error:
+            self._failed("interrupted")
+            raise BuildInterrupted(f"The build of {self.recipe.image} was stopped") from error
+        except Exception as error:
+            self._failed(self.log.secrets.mask(str(error)))
+            raise
+        _last[:] = [result]
+        return result
+
+    def _run(self) -> BuildResult:
+        self._phase(Phase.PREPARE, self.recipe.image)
+        program = find_envd()
+        home = open_home(program, self.options.context, self.spec.registry)
+        if home.has_engine and not self.options.force and (there := self._existing()):
+            return there
+        for warning in self.recipe.warnings:
+            self.log.emit(Notice(warning))
+        if home.has_engine:
+            self._with_engine(program, home)
+        else:
+            self._without_engine(program, home)
+        self._phase(Phase.DONE)
+        return self._result("built")
+
+    def _with_engine(self, program: Program, home: Home) -> None:
+        made = {
+            platform: self._platform(program, home, platform) for platform in self.recipe.platforms
+        }
+        self._tag(made)
+        if self.push:
+            self._push(made)
+
+    def _without_engine(self, program: Program, home: Home) -> None:
+        """Let the builder make and push the image; refuse what only an engine could do."""
+        if self.spec.entrypoint == []:
+            raise SpecError(
+                Problem(
+                    "entrypoint",
+                    f"[] needs a Docker engine, and the builder {home.builder} has none",
+                )
+            )
+        if not self.push:
+            raise SpecError(
+                Problem(
+                    "registry",
+                    f"the builder {home.builder} of context {home.context} has no Docker engine: "
+                    "the image has to be pushed, so name a registry and allow the push",
+                )
+            )
+        self.log.emit(
+            Notice(
+                f"The builder {home.builder} has no Docker engine: variables that the base image "
+                "sets too keep its values, and its CMD, labels and order of PATH are not kept"
+            )
+        )
+        recipe = compose(self.spec, finished=False)
+        self._bootstrap(program, home)
+        name = self.recipe.image
+        for platform in recipe.platforms:
+            self._phase(Phase.BUILD, platform)
+            several = f"-{platform.replace('/', '-')}" if len(recipe.platforms) > 1 else ""
+            output = f"type=image,name={name}{several},push=true"
+            self._envd_build(program, home, recipe, ["--output", output, "--platform", platform])
+
+    def _existing(self) -> BuildResult | None:
+        """Give the result if the image is there and is the one that the recipe makes."""
+        name = self.recipe.image
+        if self.push:
+            digest = images.registry_digest(self.engine, name)
+            local = images.inspect(self.engine, name)
+            if digest is None:
+                return None
+            same = local is not None and any(item.endswith(digest) for item in local.digests)
+            if local is not None and same and self._is_older(local):
+                return None
+        else:
+            local = images.inspect(self.engine, name)
+            if local is None or self._is_older(local):
+                return None
+            digest = local.id
+        self.digest = digest
+        where = "in its registry" if self.push else "in the engine"
+        self.log.emit(Notice(f"{name} is {where} already; force builds it again"))
+        return self._result("exists")
+
+    def _is_older(self, image: images.ImageInfo) -> bool:
+        """Was it made by another recipe? The tag does not tell all that a recipe does."""
+        made_by = image.labels.get(images.RECIPE_LABEL)
+        return made_by is not None and made_by != self.recipe.digest()
+
+    def _platform(self, program: Program, home: Home, platform: str) -> str:
+        """Build and finish for one platform; give the private name of what came out."""
+        self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
+        base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
+        name = self.recipe.base
+        if home.in_engine and not self.spec.cuda:
+            name = SERVER.publish(base.config, platform)
+            home.trust(SERVER.address)
+            images.tag(self.engine, base.id, name)
+            self.private.append(name)
+        recipe = compose(self.spec, Base(name, base.env))
+        self._bootstrap(program, home)
+        built = f"envd_magic-build:{random_names.token_hex(8)}"
+        self.private.append(built)
+        self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
+        self._envd_build(program, home, recipe, ["--tag", built, "--platform", platform])
+        self._phase(Phase.FINISH)
+        finished = f"{built}-finished"
+        self.private.append(finished)
+        digest = self.recipe.digest()
+        images.finish(self.engine, built, finished, base, recipe.finish, digest)
+        return finished
+
+    def _bootstrap(self, program: Program, home: Home) -> None:
+        config = self.recipe.registry_config
+        if config is None:
+            return
+        self._phase(Phase.BOOTSTRAP, str(config))
+        if home.in_engine:
+            self.log.emit(
+                Notice(
+                    "registry_config: the Docker engine does not read it; its own certificates "
+                    "(/etc/docker/certs.d) count"
+                )
+            )
+        # Without it, envd writes lines into the user's shell profile.
+        words = ["bootstrap", "--with-autocomplete=false", "--registry-config", str(config)]
+        self._envd(program, home, words, Path.cwd(), BootstrapError)
+
+    def _envd_build(
+        self, program: Program, home: Home, recipe: Recipe, words: list[str]
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix="envd_magic-") as parent:
+            folder = recipe.write(Path(parent)).parent
+            self._envd(program, home, ["build", "--path", str(folder), *words], folder, BuildError)
+
+    def _envd(
+        self,
+        program: Program,
+        home: Home,
+        words: list[str],
+        folder: Path,
+        kind: type[EnvdError],
+    ) -> None:
+        docker = self.engine.environment() if home.has_engine else {}
+        try:
+            running = Running([str(program.path), *words], home.environment(docker), folder)
+        except OSError as error:
+            raise EnvdNotFoundError(f"{program.path} cannot be run: {error}") from error
+        with running:
+            said = self.log.read(running.chunks())
+            code = running.wait()
+        if code != 0:
+            raise kind(self._why(words[0], code, said), code)
+
+    def _why(self, command: str, code: int, said: str | None) -> str:
+        """Put together what failed: the step and its field, else envd's own words."""
+        step = self.log.failed_step()
+        if step is not None:
+            origin = f" ({step.field})" if step.field else ""
+            return f"{self.recipe.image}: the step {step.name!r}{origin} failed; see the log"
+        reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
+        return f"envd {command} failed: {reason}"
+
+    def _tag(self, made: dict[str, str]) -> None:
+        """Set the final names, all at the end: until then a name keeps its last good image."""
+        names = self._names()
+        for platform, name in names.items():
+            images.tag(self.engine, made[platform], name)
+        first = next(iter(made.values()))
+        if len(made) > 1:
+            images.tag(self.engine, first, self.recipe.image)
+        info = images.inspect(self.engine, first)
+        self.digest = info.id if info else ""
+
+    def _names(self) -> dict[str, str]:
+        """Final name for each platform: the image's own if there is one platform."""
+        image = self.recipe.image
+        if len(self.recipe.platforms) == 1:
+            return {self.recipe.platforms[0]: image}
+        return {name: f"{image}-{name.replace('/', '-')}" for name in self.recipe.platforms}
+
+    def _push(self, made: dict[str, str]) -> None:
+        for name in self._names().values():
+            self._phase(Phase.PUSH, name)
+            self.digest = images.push(self.engine, name, self.log.line)
+        if len(made) > 1:
+            # Imported here, since most builds are for one platform.
+            from envd_magic.engine.registry import push_index  # noqa: PLC0415
+
+            self._phase(Phase.PUSH, f"{self.recipe.image} (index)")
+            self.digest = push_index(self.recipe.image, self._names())
+
+    def _phase(self, phase: Phase, detail: str = "") -> None:
+        self.log.emit(PhaseChanged(phase, detail))
+
+    def _clean(self) -> None:
+        """Take our private names out of the engine again; what they name stays if it is used."""
+        for name in self.private:
+            SERVER.withdraw(name)
+        if self.private:
+            images.untag(self.engine, self.private)
+
+    def _result(self, status: str, error: str = "") -> BuildResult:
+        return BuildResult(
+            image=self.recipe.image,
+            digest=self.digest,
+            status=status,
+            steps=self.log.steps,
+            seconds=time.monotonic() - self.started,
+            log_file=self.log.path,
+            platforms=self._names() if len(self.recipe.platforms) > 1 else {},
+            warnings=tuple(dict.fromkeys(self.log.warnings)),
+            pushed=self.push,
+            error=error,
+        )
+
+    def _failed(self, error: str) -> None:
+        _last[:] = [self._result("failed", error)]
+
+
+def write_recipe(recipe: Recipe) -> Path:
+    """Write a recipe into a new private folder and give the path of its build.envd."""
+    parent = Path(tempfile.mkdtemp(prefix="envd_magic-"))
+    try:
+        return recipe.write(parent)
+    except BaseException:
+        shutil.rmtree(parent)
+        raise

@@ -1,0 +1,53 @@
+"""What a build tells while it runs: one stream of typed events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from envd_magic.envd.progress import Line, StepCached, StepDone, StepFailed, StepStarted
+
+
+class Phase(Enum):
+    """Where a build is; the value is what people read."""
+
+    PREPARE = "Preparing"
+    BASE = "Looking at the base image"
+    BOOTSTRAP = "Setting up the builder"
+    BUILD = "Building"
+    FINISH = "Finishing the image"
+    PUSH = "Pushing"
+    DONE = "Done"
+
+
+@dataclass(frozen=True)
+class PhaseChanged:
+    """The build goes on to another phase."""
+
+    phase: Phase
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know and that stops nothing."""
+
+    text: str
+
+
+Event = PhaseChanged | Notice | Line | StepStarted | StepCached | StepDone | StepFailed
+Listener = Callable[[Event], None]
+
+__all__ = [
+    "Event",
+    "Line",
+    "Listener",
+    "Notice",
+    "Phase",
+    "PhaseChanged",
+    "StepCached",
+    "StepDone",
+    "StepFailed",
+    "StepStarted",
+]

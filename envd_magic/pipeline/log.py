@@ -1,0 +1,171 @@
+"""The log of a build, and the stream of its events: masked once, here, for all who listen."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import secrets as random_names
+import time
+from typing import TYPE_CHECKING
+
+from envd_magic.envd.progress import (
+    Line,
+    LineSplitter,
+    ProgressReader,
+    StepCached,
+    StepDone,
+    StepFailed,
+    StepStarted,
+)
+from envd_magic.paths import log_folder
+from envd_magic.pipeline.events import Notice, PhaseChanged
+from envd_magic.pipeline.result import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from envd_magic.pipeline.events import Event, Listener
+    from envd_magic.recipe.model import Recipe
+    from envd_magic.spec.secrets import Secrets
+
+_MARK = re.compile(r"# envd_magic: ([a-z_]+)")
+_NOTICE = re.compile(r"(?:#\d+ \d+\.\d+ )?envd_magic: (.+)")
+# How a step's name tells its field, where it has no mark of ours.
+_BY_NAME = (
+    (re.compile(r"docker-image://"), "base_image"),
+    (re.compile(r"apt-get install"), "apt_packages"),
+    (re.compile(r"micromamba.* install -n|conda.* install -n"), "conda_packages"),
+    (re.compile(r"mamba|conda|create envd python|update alternative"), "python_version"),
+    (re.compile(r"copy /source/root "), "source_root"),
+    (re.compile(r"copy /copy/root "), "copy"),
+    (re.compile(r"copy /install "), "packages"),
+)
+
+
+class BuildLog:
+    """Writes a build's log and passes its events on.
+
+    Parameters
+    ----------
+    name
+        Of the image, for the file's name.
+    secrets
+        What no line may show.
+    listener
+        Who is told.
+    """
+
+    def __init__(self, name: str, secrets: Secrets, listener: Listener | None) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
+        unique = random_names.token_hex(3)
+        self.path: Path = log_folder() / f"{stamp}-{safe}-{unique}.log"
+        # Readable by nobody else.
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(handle, "wb", buffering=1 << 16)
+        self.secrets = secrets
+        self._listener = listener
+        self._steps: dict[tuple[int, int], Step] = {}
+        self._run = 0
+        self.recipe: Recipe | None = None
+        self.warnings: list[str] = []
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener; what is no line of envd's is written to the log as well."""
+        if isinstance(event, (PhaseChanged, Notice)):
+            event = self._masked(event)
+            self._file.write(f"[{_text(event)}]\n".encode())
+            self._file.flush()
+        if isinstance(event, Notice):
+            self.warnings.append(event.text)
+        if self._listener is not None:
+            self._listener(event)
+
+    def line(self, text: str) -> None:
+        """Write and tell one line of our own doing (a pull, a push)."""
+        masked = self.secrets.mask(text)
+        self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
+        self.emit(Line(masked))
+
+    def read(self, chunks: Iterable[bytes]) -> str | None:
+        """Read a command's output to its end; give what envd said of why it failed."""
+        self._run += 1
+        splitter, progress = LineSplitter(), ProgressReader()
+        for chunk in chunks:
+            self._take(splitter.feed(chunk), progress)
+        self._take(splitter.end(), progress)
+        self._file.flush()
+        return progress.error
+
+    def _take(self, lines: list[str], progress: ProgressReader) -> None:
+        if not lines:
+            return
+        masked = self.secrets.mask("\n".join(lines))
+        self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
+        listener = self._listener
+        for event in progress.read(masked.split("\n")):
+            if type(event) is not Line:
+                self._note(event)
+            elif "envd_magic: " in event.text and (match := _NOTICE.fullmatch(event.text)):
+                self.warnings.append(match[1])
+            if listener is not None:
+                listener(event)
+
+    def _note(self, event: StepStarted | StepCached | StepDone | StepFailed | Line) -> None:
+        """Keep a step as it is now."""
+        if isinstance(event, Line):
+            return
+        key = (self._run, event.number)
+        field = field_of(event.name)
+        name = self._described(event.name, field)
+        if isinstance(event, StepStarted):
+            self._steps[key] = Step(name, "running", field=field)
+        elif isinstance(event, StepCached):
+            self._steps[key] = Step(name, "cached", field=field)
+        elif isinstance(event, StepDone):
+            self._steps[key] = Step(name, "done", event.seconds, field)
+        else:
+            self._steps[key] = Step(name, "failed", field=field)
+
+    def _described(self, name: str, field: str) -> str:
+        """Prefer the recipe's words to a script's first lines, or to the base's private name."""
+        if self.recipe is not None and name.startswith("docker-image://127.0.0.1:"):
+            return f"base image {self.recipe.base}"
+        if self.recipe is not None and _MARK.search(name):
+            for rule in self.recipe.rules:
+                if rule.fields[0] == field and rule.detail and rule.text.startswith("run("):
+                    return rule.detail
+        return name.splitlines()[0] if name else name
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps until now."""
+        return tuple(self._steps.values())
+
+    def failed_step(self) -> Step | None:
+        """The step that failed, if one has."""
+        return next((step for step in self.steps if step.status == "failed"), None)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._file.close()
+
+    def _masked(self, event: PhaseChanged | Notice) -> PhaseChanged | Notice:
+        if isinstance(event, Notice):
+            return Notice(self.secrets.mask(event.text))
+        return dataclasses.replace(event, detail=self.secrets.mask(event.detail))
+
+
+def field_of(name: str) -> str:
+    """Give the ImageSpec field that a step of this name comes from, "" for envd's own."""
+    if match := _MARK.search(name):
+        return match[1]
+    return next((field for pattern, field in _BY_NAME if pattern.search(name)), "")
+
+
+def _text(event: PhaseChanged | Notice) -> str:
+    if isinstance(event, Notice):
+        return f"note: {event.text}"
+    return f"{event.phase.value}: {event.detail}" if event.detail else event.phase.value

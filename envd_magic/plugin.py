@@ -1,0 +1,76 @@
+"""The flytekit builder named `envd`, loaded through the entry point ``flytekit.plugins``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpecBuilder
+
+if TYPE_CHECKING:
+    from flytekit import ImageSpec
+
+# Of the builders that ship with flytekit the default one has 1; the reference plug-in has 5.
+_PRIORITY = 5
+
+
+class EnvdImageSpecBuilder(ImageSpecBuilder):
+    """Builds ImageSpecs with envd, printing envd's lines as they come."""
+
+    def build_image(self, image_spec: ImageSpec) -> str:
+        """Build, whether the image is there or not.
+
+        Parameters
+        ----------
+        image_spec
+            Its ``id`` and tag are taken as they are: flytekit has computed them from the spec
+            before it put the name of a base image in a base spec's place.
+
+        Returns
+        -------
+        str
+            Full name of the image.
+
+        Raises
+        ------
+        EnvdMagicError
+            If it cannot be built; the spec has then been printed, secrets masked.
+        """
+        from envd_magic.pipeline.build import Options, build_spec  # noqa: PLC0415
+        from envd_magic.view.plain import PlainView  # noqa: PLC0415
+
+        print(f"envd_magic builds {image_spec.image_name()}", flush=True)  # noqa: T201
+        view = PlainView(whole=True)
+        try:
+            result = build_spec(image_spec, Options(force=True, listener=view))
+        except Exception:
+            view.flush()
+            _explain(image_spec)
+            raise
+        view.flush()
+        return result.image
+
+
+def _explain(spec: ImageSpec) -> None:
+    from envd_magic.pipeline.build import last_result  # noqa: PLC0415
+    from envd_magic.spec.secrets import spec_secrets  # noqa: PLC0415
+    from envd_magic.view.plain import failure_text  # noqa: PLC0415
+
+    result = last_result()
+    ours = result is not None and result.status == "failed"
+    print(failure_text(spec, spec_secrets(spec), result if ours else None), flush=True)  # noqa: T201
+
+
+def register() -> None:
+    """Be the builder named `envd`, in the reference plug-in's place where that is installed too."""
+    # It registers itself when it is imported: first it, then we, whichever flytekit loads first.
+    with suppress(ImportError):
+        import_module("flytekitplugins.envd")
+    ImageBuildEngine.register("envd", EnvdImageSpecBuilder(), _PRIORITY)
+
+
+# While the reference plug-in is being imported by flytekit, it is in sys.modules half done.
+if "envd_magic.plugin" in sys.modules:
+    register()

@@ -1,0 +1,198 @@
+"""From an ImageSpec to a recipe: pure, apart from reading the files that the spec names."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.errors import SpecError
+from envd_magic.recipe.files import COPY, SOURCE, copied, sources
+from envd_magic.recipe.install import install_step, step_header
+from envd_magic.recipe.model import FileEntry, Finish, Recipe, Rule
+from envd_magic.recipe.quoting import exports, run_script, starlark, starlark_list
+from envd_magic.spec.checks import split_platforms
+from envd_magic.spec.problems import Problem
+from envd_magic.spec.validate import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flytekit import ImageSpec
+
+# Where `install.python` puts its environment; a base image's own Python would come before it.
+_CONDA_PATH = ("/opt/conda/envs/envd/bin", "/opt/conda/bin")
+_LONGEST_COMMANDS = 125_000
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is known of the base image.
+
+    Parameters
+    ----------
+    name
+        The name to start from.
+    env
+        The base image's variables.
+    """
+
+    name: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True) -> Recipe:
+    """Make the recipe of a spec.
+
+    Parameters
+    ----------
+    spec
+        Not changed.
+    base
+        The base image where it was looked at; else its name is taken from the spec, and the
+        steps are written without the variables that it brings.
+    finished
+        False where no engine will finish the image: envd is then told to set what it can.
+
+    Raises
+    ------
+    SpecError
+        If anything in the spec cannot be honoured.
+    """
+    warnings = [str(problem) for problem in validate(spec)]
+    base = base or Base(base_name(spec))
+    first = _CONDA_PATH if spec.python_version or spec.conda_packages else ()
+    before = exports(_with_path_first(base.env, first))
+    install = install_step(spec, before)
+    files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
+    rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, base, first)]
+    if spec.entrypoint:
+        rules.append(Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})"))
+    env = image_env(spec, base.env)
+    if not finished:
+        rules.append(_environ(env))
+    finish = Finish(env, remove_entrypoint=spec.entrypoint == [], path_first=first)
+    if not rules:
+        # envd has nothing to solve for a bare base image.
+        rules.append(Rule(("name",), "pass"))
+    return Recipe(
+        image=spec.image_name(),
+        base=base.name,
+        platforms=tuple(split_platforms(spec.platform)),
+        rules=tuple(rules),
+        files=files,
+        finish=finish,
+        registry_config=Path(spec.registry_config).resolve() if spec.registry_config else None,
+        warnings=tuple(warnings),
+    )
+
+
+def base_name(spec: ImageSpec) -> str:
+    """Give the name of the image to start from.
+
+    Raises
+    ------
+    SpecError
+        If the spec names none and flytekit has no default image for this Python.
+    """
+    if spec.cuda:
+        # What envd puts its own CUDA image in place of.
+        return "ubuntu:20.04"
+    if isinstance(spec.base_image, str):
+        return spec.base_image
+    if spec.base_image is not None:
+        return str(spec.base_image.image_name())
+    from flytekit.configuration.default_images import DefaultImages  # noqa: PLC0415 - 1 s
+
+    try:
+        return str(DefaultImages.default_image())
+    except (ValueError, KeyError) as error:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise SpecError(
+            Problem("base_image", f"flytekit has no default image for Python {version}; name one")
+        ) from error
+
+
+def image_env(spec: ImageSpec, base_env: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that the image gets beside its base's: flytekit's, then the spec's."""
+    inherited = base_env.get("PYTHONPATH")
+    if inherited is None:
+        pythonpath = "/root:"
+    elif "/root" in inherited.split(":"):
+        pythonpath = inherited
+    else:
+        pythonpath = f"/root:{inherited}"
+    return {"PYTHONPATH": pythonpath, **(spec.env or {}), "_F_IMG_ID": spec.id}
+
+
+def _with_path_first(env: Mapping[str, str], first: tuple[str, ...]) -> dict[str, str]:
+    if not first:
+        return dict(env)
+    path = env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return {**env, "PATH": ":".join((*first, path))}
+
+
+def _system(spec: ImageSpec) -> list[Rule]:
+    """What envd itself installs."""
+    rules = []
+    if spec.apt_packages:
+        text = f"install.apt_packages(name={starlark_list(spec.apt_packages)})"
+        rules.append(Rule(("apt_packages",), text))
+    if spec.conda_packages:
+        rules.append(Rule(("conda_packages",), "install.conda(use_mamba=True)"))
+    if spec.python_version or spec.conda_packages:
+        # envd makes the environment for conda packages in `install.python`, and only there.
+        version = spec.python_version or f"{sys.version_info.major}.{sys.version_info.minor}"
+        source = "python_version" if spec.python_version else "conda_packages"
+        rules.append(Rule((source,), f"install.python(version={starlark(version)})"))
+    if spec.conda_packages:
+        # envd splits the line into words without a shell: single quotes hold an item together.
+        names = starlark_list(_word(item) for item in spec.conda_packages)
+        channels = spec.conda_channels or []
+        channel = f", channel={starlark_list(channels)}" if channels else ""
+        text = f"install.conda_packages(name={names}{channel})"
+        rules.append(Rule(("conda_packages", "conda_channels"), text))
+    if spec.cuda:
+        cudnn = f", cudnn={starlark(spec.cudnn)}" if spec.cudnn else ""
+        rules.append(Rule(("cuda", "cudnn"), f"install.cuda(version={starlark(spec.cuda)}{cudnn})"))
+    return rules
+
+
+def _word(item: str) -> str:
+    return f"'{item}'" if any(char in item for char in " <>!|*~") else item
+
+
+def _copies(files: Mapping[str, FileEntry]) -> list[Rule]:
+    rules = []
+    for folder, name in ((SOURCE, "source_root"), (COPY, "copy")):
+        inside = sum(
+            entry.source is not None for path, entry in files.items() if path.startswith(f"{folder}/")
+        )
+        if f"{folder}/root" in files:
+            text = f'io.copy(source="{folder}/root", target="/")'
+            rules.append(Rule((name,), text, f"copy {inside} file{'' if inside == 1 else 's'}"))
+    return rules
+
+
+def _commands(spec: ImageSpec, base: Base, first: tuple[str, ...]) -> list[Rule]:
+    if not spec.commands:
+        return []
+    env = image_env(spec, base.env)
+    # It changes with every edit of the spec, and would run every command again.
+    del env["_F_IMG_ID"]
+    variables = {**_with_path_first(base.env, first), **env}
+    script = step_header(("commands",)) + exports(variables)
+    script += "".join(f"{command}\n" for command in spec.commands)
+    if len(script.encode()) > _LONGEST_COMMANDS:
+        raise SpecError(
+            Problem("commands", "are longer than Linux takes (128 KiB); copy a script and run that")
+        )
+    count = len(spec.commands)
+    detail = f"run {count} command{'' if count == 1 else 's'}"
+    return [Rule(("commands",), f"run(commands=[{run_script(script)}])", detail)]
+
+
+def _environ(env: Mapping[str, str]) -> Rule:
+    pairs = ", ".join(f"{starlark(name)}: {starlark(value)}" for name, value in env.items())
+    return Rule(("env",), f"runtime.environ(env={{{pairs}}})")

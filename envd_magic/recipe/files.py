@@ -1,0 +1,108 @@
+"""The files of a spec, as entries of the build folder.
+
+What goes to /root of the image lies in a folder named ``root``, which one ``io.copy`` lays over
+the image's: names with spaces, brackets or letters of any script then never reach Starlark or a
+pattern.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from envd_magic.recipe.model import FileEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flytekit import ImageSpec
+
+COPY = "copy"
+SOURCE = "source"
+_ROOT = "root"
+# The folder's own mode counts only where the base image has no /root.
+_ROOT_ENTRY = FileEntry(mode=0o700)
+
+
+def copied(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
+    """Entries for the field `copy`: each item at the same place below /root."""
+    entries: dict[str, FileEntry] = {}
+    for item in spec.copy or []:
+        path = Path(item)
+        target = PurePosixPath(COPY, _ROOT, *path.parts)
+        for name, entry in _tree(path, target, warnings):
+            entries[name] = entry
+    if entries:
+        entries[f"{COPY}/{_ROOT}"] = _ROOT_ENTRY
+    return entries
+
+
+def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
+    """Entries for `source_root`: the files that flytekit's rules choose, at /root."""
+    mode = spec.source_copy_mode
+    if mode is None or mode.name == "NO_COPY" or not spec.source_root:
+        return {}
+    # Costs a second with flytekit; a spec is there, so flytekit is too.
+    from flytekit.tools.ignore import (  # noqa: PLC0415
+        DockerIgnore,
+        GitIgnore,
+        IgnoreGroup,
+        StandardIgnore,
+    )
+    from flytekit.tools.script_mode import ls_files  # noqa: PLC0415
+
+    # flytekit finds nothing below "." or a path that ends in a slash.
+    root = Path(spec.source_root).resolve()
+    ignore = IgnoreGroup(str(root), [GitIgnore, DockerIgnore, StandardIgnore])
+    files, _ = ls_files(str(root), mode, deref_symlinks=False, ignore_group=ignore)
+    entries: dict[str, FileEntry] = {}
+    for file in files:
+        relative = Path(file).resolve().relative_to(root) if mode.name != "ALL" else Path(
+            os.path.relpath(file, root)
+        )
+        name = PurePosixPath(SOURCE, _ROOT, *relative.parts)
+        entries[str(name)] = FileEntry(source=Path(file))
+    if entries:
+        entries[f"{SOURCE}/{_ROOT}"] = _ROOT_ENTRY
+    else:
+        how = "imported modules" if mode.name == "LOADED_MODULES" else "files"
+        warnings.append(f"source_root: there are no {how} to copy below {root}")
+    return entries
+
+
+def _tree(
+    path: Path, target: PurePosixPath, warnings: list[str]
+) -> Iterator[tuple[str, FileEntry]]:
+    """One file, or a folder with all that is in it; links are kept if they stay inside."""
+    if not path.is_dir():
+        yield str(target), FileEntry(source=path)
+        return
+    top = path.resolve()
+    for folder, folders, files in os.walk(path):
+        here = target / Path(folder).relative_to(path).as_posix()
+        yield str(here), FileEntry(mode=stat.S_IMODE(Path(folder).stat().st_mode))
+        for name in sorted([*files, *(f for f in folders if Path(folder, f).is_symlink())]):
+            inner = Path(folder, name)
+            yield from _entry(inner, here / name, top, warnings)
+
+
+def _entry(
+    path: Path, target: PurePosixPath, top: Path, warnings: list[str]
+) -> Iterator[tuple[str, FileEntry]]:
+    if path.is_symlink():
+        link = os.readlink(path)  # noqa: PTH115 - Path.readlink would normalise it
+        if not os.path.isabs(link) and path.resolve().is_relative_to(top):  # noqa: PTH117
+            yield str(target), FileEntry(link=link)
+            return
+        if not path.exists():
+            warnings.append(f"copy: {str(path)!r} is a link to nothing and is left out")
+            return
+        if path.is_dir():
+            yield from _tree(path.resolve(), target, warnings)
+            return
+    if not stat.S_ISREG(path.stat().st_mode):
+        warnings.append(f"copy: {str(path)!r} is no file, folder or link and is left out")
+        return
+    yield str(target), FileEntry(source=path)

@@ -1,0 +1,175 @@
+"""The install step of a recipe: what the installer in the build is asked for."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
+from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
+from envd_magic.spec.requirements import Requirements, read_requirements
+from envd_magic.spec.secrets import has_login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flytekit import ImageSpec
+
+# Variables of a spec that steer an installer; the others stay out of its step, so that a changed
+# value does not install everything again.
+_INSTALLER_VARIABLES = ("PIP_", "UV_", "SSL_CERT_", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CMAKE_")
+_INSTALLER_NAMES = {"CC", "CXX", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MAKEFLAGS"} | {
+    name
+    for proxy in ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+    for name in (proxy, proxy.upper())
+}
+# Linux takes no argument over 128 KiB (MAX_ARG_STRLEN); what is longer travels as a file.
+_LONGEST_SCRIPT = 100_000
+_STAGED = "install"
+_STAGED_AT = "/var/tmp/envd_magic"  # noqa: S108 - in the image, until the step has run
+
+
+@dataclass
+class Install:
+    """The install step as a value.
+
+    Parameters
+    ----------
+    rules
+        None, or the copy of the installer and the run that uses it and takes it away.
+    files
+        What goes into the build folder for it.
+    credentials
+        URLs with credentials, from wherever they stood.
+    """
+
+    rules: list[Rule] = field(default_factory=list)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    credentials: list[str] = field(default_factory=list)
+
+
+def install_step(spec: ImageSpec, before: str) -> Install:
+    """Make the step that installs a spec's packages and requirements.
+
+    Parameters
+    ----------
+    spec
+        A spec that passed validation.
+    before
+        Bash that goes before it: the base image's variables.
+
+    Raises
+    ------
+    SpecError
+        If the requirements file has a line that cannot be honoured.
+    """
+    step = Install()
+    packages = [item.strip() for item in spec.packages or []]
+    requirements = read_requirements(spec.requirements) if spec.requirements else Requirements()
+    if not packages and not requirements.files:
+        return step
+    step.credentials = requirements.credentials + [
+        url
+        for item in (*packages, spec.pip_index or "", *(spec.pip_extra_index_url or []))
+        for url in item.split()
+        if has_login(url)
+    ]
+    step.credentials += [url for url in (spec.pip_extra_args or "").split("=") if has_login(url)]
+    asked = _question(spec, packages, requirements)
+    fields = tuple(
+        name for name in ("packages", "requirements") if getattr(spec, name) is not None
+    )
+    program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
+    step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
+    copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
+    step.rules.append(Rule(fields, copy, "copy the installer, for the next step only"))
+    before += _steering(spec)
+    if step.credentials or spec.pip_secret_mounts:
+        _mounted(step, asked, spec)
+        text = _script(fields, before, f"{MOUNTED_AT}/{SECRETS}/asked.json", "")
+        rule = f"run(commands=[{run_script(text)}], mount_host=True)"
+    else:
+        question = json.dumps(asked, indent=1, ensure_ascii=False)
+        text = _script(fields, before, "/dev/fd/3", question)
+        if len(text.encode()) > _LONGEST_SCRIPT:
+            step.files[f"{_STAGED}/asked.json"] = FileEntry(data=question.encode())
+            text = _script(fields, before, f"{_STAGED_AT}/asked.json", "")
+        rule = f"run(commands=[{run_script(text)}])"
+    count = len(packages)
+    detail = [f"{count} package{'' if count == 1 else 's'}"] if count else []
+    detail += [Path(spec.requirements).name] if spec.requirements else []
+    step.rules.append(Rule(fields, rule, f"install {' and '.join(detail)}"))
+    return step
+
+
+def _question(
+    spec: ImageSpec, packages: list[str], requirements: Requirements
+) -> dict[str, Any]:
+    """What installer.py reads."""
+    files = dict(requirements.files)
+    if packages:
+        files["packages.txt"] = "".join(f"{item}\n" for item in packages)
+    words = [["-r", name] for name in (requirements.files and [requirements.main]) or []]
+    words += [["-r", "packages.txt"]] if packages else []
+    # With hashes in one of them, pip would ask for hashes of all that is in the same call.
+    installs = words if requirements.hashed else [[word for pair in words for word in pair]]
+    installer = (spec.builder_options or {}).get("installer", "uv")
+    asked = {
+        "files": files,
+        "installs": [" ".join(words) for words in installs],
+        "index": spec.pip_index,
+        "extra_index": spec.pip_extra_index_url,
+        "arguments": shlex.split(spec.pip_extra_args or ""),
+        "pip_because": "installer=pip" if installer == "pip" else requirements.pip_only,
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def _mounted(step: Install, asked: dict[str, Any], spec: ImageSpec) -> None:
+    """Put what is secret into files that are mounted for the step and in no layer."""
+    asked["secrets"] = []
+    for number, (source, target) in enumerate(spec.pip_secret_mounts or []):
+        step.files[f"{SECRETS}/{number}"] = FileEntry(
+            data=Path(source).read_bytes(), mode=0o600
+        )
+        asked["secrets"].append([f"{MOUNTED_AT}/{SECRETS}/{number}", target])
+    step.files[f"{SECRETS}/asked.json"] = FileEntry(data=json.dumps(asked).encode(), mode=0o600)
+
+
+def _steering(spec: ImageSpec) -> str:
+    return exports(
+        {
+            name: value
+            for name, value in (spec.env or {}).items()
+            if name.startswith(_INSTALLER_VARIABLES) or name in _INSTALLER_NAMES
+        }
+    )
+
+
+def _script(fields: tuple[str, ...], before: str, path: str, question: str) -> str:
+    word = heredoc_word(question, "ASKED")
+    opened = f" 3<<'{word}'" if question else ""
+    return (
+        step_header(fields)
+        + before
+        + f'trap "rm -rf {_STAGED_AT}" EXIT\n'
+        + "python=$(command -v python || command -v python3) ||\n"
+        + '  { echo "envd_magic: the base image has no Python; set python_version" >&2; exit 1; }\n'
+        + f'"$python" {_STAGED_AT}/installer.py {path}{opened}\n'
+        + (heredoc(question, word) if question else "")
+    )
+
+
+def step_header(fields: Iterable[str]) -> str:
+    """First lines of every run: a mark that tells the step's fields, and away from envd's folder.
+
+    envd makes a folder for each run to stand in, and leaves it in the image; it goes here.
+    """
+    return (
+        f"# envd_magic: {', '.join(fields)}\n"
+        f"cd /root 2>/dev/null || cd /\nrmdir {MOUNTED_AT} /home/envd 2>/dev/null || true\n"
+    )

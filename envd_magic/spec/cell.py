@@ -1,0 +1,159 @@
+"""The text of a cell into an ImageSpec.
+
+Two forms: an expression that makes an ImageSpec, with whatever statements it needs before it, or
+assignments named as ImageSpec's fields.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.errors import CellError, SpecError
+from envd_magic.spec.checks import unknown
+from envd_magic.spec.fields import BY_NAME
+from envd_magic.spec.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flytekit import ImageSpec
+
+_FILE = "<envd_build cell>"
+
+
+def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
+    """Run the text of a cell and give the ImageSpec that it makes.
+
+    Parameters
+    ----------
+    text
+        Python.
+    variables
+        What the text can read; nothing of it is changed, and what the text assigns is not added.
+
+    Raises
+    ------
+    CellError
+        If the text makes no ImageSpec.
+    SpecError
+        If ImageSpec itself refuses a value.
+    Exception
+        What the text raises.
+    """
+    from flytekit import ImageSpec  # noqa: PLC0415 - a second, and only builds need it
+
+    tree = _parse(text)
+    # One dictionary as both globals and locals, so that comprehensions and functions of the cell
+    # see its names.
+    scope: dict[str, Any] = {"ImageSpec": ImageSpec, **variables}
+    scope.setdefault("ImageSpec", ImageSpec)
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr):
+        before = ast.Module(tree.body[:-1], [])
+        exec(compile(before, _FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+        value = _evaluated(ast.Expression(last.value), scope)
+        if isinstance(value, ImageSpec):
+            return value
+        raise _error(f"the last line gives {type(value).__name__}, not an ImageSpec")
+    return _from_assignments(tree, scope)
+
+
+def _parse(text: str) -> ast.Module:
+    try:
+        tree = ast.parse(text, _FILE)
+    except SyntaxError as error:
+        line = f" in line {error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
+        raise _error(f"{error.msg}{line}") from error
+    if not tree.body:
+        raise _error(
+            "the cell is empty; write an ImageSpec(…), or fields as in packages = ['pandas']"
+        )
+    return tree
+
+
+def _evaluated(expression: ast.Expression, scope: dict[str, Any]) -> Any:
+    """Evaluate the last line; what ImageSpec refuses is told as a mistake in the spec."""
+    call = expression.body
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "ImageSpec":
+        for keyword in call.keywords:
+            if keyword.arg is not None and keyword.arg not in BY_NAME:
+                raise CellError(Problem("", unknown("field", keyword.arg, BY_NAME)))
+        try:
+            return eval(compile(expression, _FILE, "eval"), scope)  # noqa: S307
+        except ValueError as error:
+            raise _refused(error) from error
+    return eval(compile(expression, _FILE, "eval"), scope)  # noqa: S307
+
+
+def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
+    assigned = {
+        name.id
+        for statement in tree.body
+        for target in _targets(statement)
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    }
+    fields = assigned & BY_NAME.keys()
+    others = {name for name in assigned - fields if not name.startswith("_")}
+    for name in sorted(others):
+        if not _is_read(tree, name):
+            raise CellError(Problem("", unknown("field", name, BY_NAME)))
+    if not fields:
+        raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
+    outside = {name: scope[name] for name in fields if name in scope}
+    exec(compile(tree, _FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+    del outside
+    try:
+        spec: ImageSpec = scope["ImageSpec"](**{name: scope[name] for name in fields})
+    except ValueError as error:
+        raise _refused(error) from error
+    return spec
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    if isinstance(statement, ast.Assign):
+        return statement.targets
+    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+        return [statement.target]
+    return []
+
+
+def _is_read(tree: ast.Module, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(tree)
+    )
+
+
+def _error(message: str) -> CellError:
+    return CellError(Problem("", f"The cell makes no ImageSpec: {message}"))
+
+
+def _refused(error: ValueError) -> SpecError:
+    if isinstance(error, SpecError):
+        return error
+    text = str(error)
+    field = next((name for name in BY_NAME if text.startswith(f"{name} ")), "")
+    return SpecError(Problem(field, text.removeprefix(field).strip()))
+
+
+def with_options(spec: ImageSpec, changes: Mapping[str, Any]) -> ImageSpec:
+    """Give a spec with fields replaced, ready to be hashed anew.
+
+    Parameters
+    ----------
+    spec
+        Not changed.
+    changes
+        Fields and their values; None means "as the spec has it".
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    force = spec._is_force_push  # noqa: SLF001 - flytekit's `replace` drops it
+    try:
+        fresh = dataclasses.replace(spec, **given)
+    except ValueError as error:
+        raise _refused(error) from error
+    fresh._is_force_push = force  # noqa: SLF001
+    return fresh

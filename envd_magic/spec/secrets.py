@@ -1,0 +1,151 @@
+"""Secret values, and text without them.
+
+One :class:`Secrets` is made from a spec before anything runs; whatever is shown, logged, raised or
+kept goes through its :meth:`~Secrets.mask`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flytekit import ImageSpec
+
+MASK = "****"
+# A shorter value stands in so much text by chance that masking it would garble the log.
+_SHORTEST = 4
+# A mounted file over this size is data, not a credential; its first lines are masked all the same.
+_LARGEST_FILE = 64 * 1024
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$", re.IGNORECASE
+)
+_URL_LOGIN = re.compile(r"([a-z][a-z+]*)://([^\s/@'\"]+)@")
+
+
+def is_secret_name(name: str) -> bool:
+    """Does a variable of this name look as if its value were secret?"""
+    return bool(_SECRET_NAME.search(name)) and not name.upper().endswith(("_PATH", "_FILE"))
+
+
+class Secrets:
+    """The secret values of one build.
+
+    Parameters
+    ----------
+    values
+        Strings that must not be seen. Very short ones are left out.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        kept = {value for value in values if len(value) >= _SHORTEST}
+        # The longest first, so that a value that holds another is masked whole.
+        ordered = sorted(kept, key=len, reverse=True)
+        self.values = tuple(ordered)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def mask(self, text: str) -> str:
+        """Text with every secret value, and every login in a URL, replaced."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        if "@" in text and "://" in text:
+            text = _URL_LOGIN.sub(_mask_login, text)
+        return text
+
+    def __or__(self, other: Secrets) -> Secrets:
+        return Secrets((*self.values, *other.values))
+
+
+def _mask_login(match: re.Match[str]) -> str:
+    scheme, login = match.groups()
+    user, colon, _ = login.partition(":")
+    if colon:
+        return f"{scheme}://{user}:{MASK}@"
+    # `git@host` over ssh is nobody's secret; a lone name before a web server's is a token.
+    return f"{scheme}://{MASK}@" if scheme.endswith(("http", "https")) else match[0]
+
+
+def spec_secrets(spec: ImageSpec, further: Iterable[str] = ()) -> Secrets:
+    """Collect the secrets of a spec, those of its base spec too.
+
+    Parameters
+    ----------
+    spec
+        Read only.
+    further
+        URLs with credentials found elsewhere (in a requirements file).
+    """
+    return Secrets(_values(spec, further))
+
+
+def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
+    for url in _urls(spec):
+        yield from url_secrets(url)
+    for url in further:
+        yield from url_secrets(url)
+    for name, value in (spec.env or {}).items():
+        if isinstance(value, str):
+            if is_secret_name(str(name)):
+                yield from _parts(value)
+            yield from url_secrets(value)
+    for pair in spec.pip_secret_mounts or []:
+        yield from _file_values(Path(pair[0]))
+    if hasattr(spec.base_image, "pip_secret_mounts"):
+        yield from _values(spec.base_image, ())
+
+
+def _urls(spec: Any) -> Iterator[str]:
+    for value in (spec.pip_index, spec.pip_extra_args):
+        if isinstance(value, str):
+            yield from value.split()
+    for values in (spec.pip_extra_index_url, spec.packages, spec.commands):
+        for value in values or []:
+            yield from re.findall(r"\S+://\S+", value)
+
+
+def url_secrets(url: str) -> Iterator[str]:
+    """Give the secret parts of a URL, as written and decoded (`git+https://…` too)."""
+    try:
+        parts = urlsplit(re.sub(r"^\w+\+", "", url))
+    except ValueError:
+        return
+    login, at, _ = parts.netloc.rpartition("@")
+    if not at or not (parts.password or parts.scheme in ("http", "https")):
+        return
+    yield login
+    secret = parts.password or login
+    yield secret
+    yield unquote(secret)
+
+
+def has_login(url: str) -> bool:
+    """Does the URL carry credentials?"""
+    return any(True for _ in url_secrets(url))
+
+
+def _file_values(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_bytes()[:_LARGEST_FILE].decode("utf-8", "replace")
+    except OSError:
+        return
+    yield from _parts(text)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Lines of a secret, since logs come in lines, and the values in `name = value` lines."""
+    for line in text.splitlines():
+        stripped = line.strip()
+        if not stripped:
+            continue
+        yield stripped
+        yield from url_secrets(stripped.partition("=")[2].strip())
+        words = re.split(r"[\s=:]+", stripped)
+        yield from (
+            word
+            for name, word in zip(words, words[1:], strict=False)
+            if is_secret_name(name) or name.lower() in ("password", "login", "account")
+        )
