@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 class EnvdMagicError(Exception):
     """Base of all errors of this package."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Show the message alone in IPython: where in our code it was raised helps nobody."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class SpecError(EnvdMagicError, ValueError):
     """An ImageSpec that cannot be honoured.

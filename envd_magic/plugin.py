@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -71,6 +70,4 @@ def register() -> None:
     ImageBuildEngine.register("envd", EnvdImageSpecBuilder(), _PRIORITY)
 
 
-# While the reference plug-in is being imported by flytekit, it is in sys.modules half done.
-if "envd_magic.plugin" in sys.modules:
-    register()
+register()

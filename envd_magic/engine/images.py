@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
 
     from envd_magic.recipe.model import Finish
 
+# Settings of a base image that envd drops.
+_KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
 #: On every image that is built here: the digest of the recipe that made it.
 RECIPE_LABEL = "io.github.envd-magic.recipe"
 
@@ -209,54 +209,25 @@ def finish(
     if "PATH" not in finishing.env:
         path = base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         env["PATH"] = ":".join((*finishing.path_first, path))
-    # As build arguments, since those arrive exactly: in a Dockerfile a newline is an error.
-    arguments = {f"V{number}": value for number, value in enumerate(env.values())}
-    lines = [f"FROM {image}", *(f"ARG {argument}" for argument in arguments)]
-    lines.append("ENV " + " ".join(f"{name}=${{V{number}}}" for number, name in enumerate(env)))
-    lines += _kept(base.config, remove_entrypoint=finishing.remove_entrypoint)
-    labels = {**base.labels, RECIPE_LABEL: digest}
-    dockerfile = io.BytesIO("\n".join(lines).encode())
+    config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
+    config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
+    config["Labels"] = {**base.labels, RECIPE_LABEL: digest}
+    built = inspect(engine, image)
+    entrypoint = (built.config.get("Entrypoint") or []) if built else []
+    if finishing.remove_entrypoint or not config.get("Cmd"):
+        # Not left out: a commit would fill it in from the container.
+        config["Entrypoint"] = [] if finishing.remove_entrypoint else entrypoint
     with explained("finish the image"):
-        events = engine.api.build(
-            fileobj=dockerfile, tag=name, buildargs=arguments, labels=labels, rm=True, decode=True
-        )
-        for event in events:
-            if "error" in event:
-                raise EngineError(f"Cannot finish the image: {event['error']}")
-    finished = inspect(engine, name)
-    if finished is None:
-        raise EngineError(f"The engine finished the image but does not have {name}")
-    return finished.id
-
-
-def _kept(config: Mapping[str, Any], *, remove_entrypoint: bool) -> list[str]:
-    """Dockerfile lines that give back what envd drops of the base image's settings."""
-    lines = ["ENTRYPOINT []"] if remove_entrypoint else []
-    if config.get("Cmd"):
-        lines.append(f"CMD {json.dumps(config['Cmd'])}")
-    if config.get("Shell"):
-        lines.append(f"SHELL {json.dumps(config['Shell'])}")
-    if config.get("Volumes"):
-        lines.append(f"VOLUME {json.dumps(sorted(config['Volumes']))}")
-    if config.get("ExposedPorts"):
-        lines.append(f"EXPOSE {' '.join(sorted(config['ExposedPorts']))}")
-    if config.get("StopSignal"):
-        lines.append(f"STOPSIGNAL {config['StopSignal']}")
-    lines += _healthcheck(config.get("Healthcheck") or {})
-    return lines
-
-
-def _healthcheck(check: Mapping[str, Any]) -> list[str]:
-    test = check.get("Test") or []
-    if not test:
-        return []
-    if test[0] == "NONE":
-        return ["HEALTHCHECK NONE"]
-    names = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start-period"}
-    options = [f"--{names[key]}={check[key]}ns" for key in names if check.get(key)]
-    options += [f"--retries={check['Retries']}"] if check.get("Retries") else []
-    command = test[1] if test[0] == "CMD-SHELL" else json.dumps(test[1:])
-    return [" ".join(["HEALTHCHECK", *options, "CMD", command])]
+        # A container that never starts: a commit gives its image the settings as they are here,
+        # where a Dockerfile would need quoting, has no newlines, and takes a step for each.
+        command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
+        container = engine.api.create_container(image, network_disabled=True, **command)["Id"]
+        try:
+            repository, version = _split(name)
+            done = engine.api.commit(container, repository, version, pause=False, conf=config)
+        finally:
+            engine.api.remove_container(container, force=True)
+    return str(done["Id"])
 
 
 def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:

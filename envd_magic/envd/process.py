@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_CHUNK = 1 << 16
+# What a pipe of Linux holds at most without privileges, and so what one read can give.
+_PIPE = 1 << 20
+# A writer that flushes each line wakes a reader as often; a nap lets its lines gather.
+_NAP = 0.005
 # How often a waiting reader looks whether the process has ended while others hold its pipe.
 _TICK = 0.2
 # Seconds from one signal to the next, harder one; all of them stay under a second.
@@ -52,6 +55,7 @@ class Running:
             # it through us only.
             start_new_session=True,
             bufsize=0,
+            pipesize=_PIPE,
         )
 
     def __enter__(self) -> Running:
@@ -69,7 +73,8 @@ class Running:
             selector.register(pipe, selectors.EVENT_READ)
             while True:
                 if selector.select(_TICK):
-                    chunk = os.read(pipe.fileno(), _CHUNK)
+                    time.sleep(_NAP)
+                    chunk = os.read(pipe.fileno(), _PIPE)
                     if not chunk:
                         return
                     yield chunk

@@ -13,25 +13,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # A line longer than this is cut in two: a program that writes no line ends must not fill memory.
 LONGEST_LINE = 1 << 20
+# envd is told to cut names at 72 characters.
+_LONGEST_NAME = 100
 
 
-class Line(NamedTuple):
-    """One line of output, without its end.
+class Output(NamedTuple):
+    """Lines of output, as many as came at once.
 
     Parameters
     ----------
     text
-        As envd wrote it, secrets masked; bytes that are no UTF-8 as ``\\xff``.
-    step
-        Number of the step that it belongs to, None if it belongs to none.
+        As envd wrote it, with the last line's end; secrets masked; bytes that are no UTF-8 as
+        ``\\xff``.
     """
 
     text: str
-    step: int | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines, without their ends."""
+        return self.text[:-1].split("\n")
 
 
 @dataclass(frozen=True)
@@ -70,35 +75,42 @@ class StepFailed:
 
 StepEvent = StepStarted | StepCached | StepDone | StepFailed
 
-_BLOCK = re.compile(r"#(\d+) (.*)", re.DOTALL)
+# A line of a step that is not its output (that has the seconds before it), or a border. It begins
+# with plain characters, for which a regular expression need not be tried at every place: a
+# flood of a hundred thousand lines costs next to nothing.
+_TELLING = re.compile(r"\n(?:#(\d+) (?!\d+\.\d+ [^#\n]*\n)([^\n]*)|------(?=\n))")
 _OUTPUT = re.compile(r"\d+\.\d+ ")
+_NO_NAME = re.compile(r"#\d+ |time=")
 _DONE = re.compile(r"DONE (\d+(?:\.\d+)?)s$")
 # The last line of a step's output may lack its end; what follows it is then glued to it.
 _GLUED_DONE = re.compile(r"#(\d+) (DONE \d+(?:\.\d+)?s|ERROR: .*|CANCELED)$")
-_FATAL = re.compile(r'level=(?:fatal|error)\b.*?\berror="((?:[^"\\]|\\.)*)"')
+_FATAL = re.compile(r'level=(?:fatal|error)\b[^\n]*?\berror="((?:[^"\\\n]|\\.)*)"')
 
 
 class LineSplitter:
-    """Bytes into lines: UTF-8 over chunk borders, nothing lost, no line endless."""
+    """Bytes into whole lines: UTF-8 over chunk borders, nothing lost, no line endless."""
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
         self._rest = ""
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Give the lines that are whole now."""
-        text = self._rest + self._decode(chunk)
-        lines = text.split("\n")
-        self._rest = lines.pop()
-        while len(self._rest) > LONGEST_LINE:
-            lines.append(self._rest[:LONGEST_LINE])
-            self._rest = self._rest[LONGEST_LINE:]
-        return lines
+    def feed(self, chunk: bytes) -> str:
+        """Give the lines that are whole now, as one text that ends a line; "" if none is."""
+        text = self._decode(chunk)
+        end = text.rfind("\n") + 1
+        if end:
+            whole, self._rest = self._rest + text[:end], text[end:]
+            return whole
+        self._rest += text
+        if len(self._rest) < LONGEST_LINE:
+            return ""
+        whole, self._rest = self._rest + "\n", ""
+        return whole
 
-    def end(self) -> list[str]:
+    def end(self) -> str:
         """Give what is left when there is no more."""
         rest, self._rest = self._rest + self._decode(b"", final=True), ""
-        return [rest] if rest else []
+        return rest + "\n" if rest else ""
 
 
 class ProgressReader:
@@ -112,37 +124,43 @@ class ProgressReader:
         self._naming: int | None = None
         self._quoting = False
 
-    def read(self, lines: list[str]) -> Iterator[Line | StepEvent]:
-        """Give every line, and after it what it means."""
-        for text in lines:
-            if text.startswith("#") and (match := _BLOCK.match(text)):
-                yield from self._block(text, int(match[1]), match[2])
-            elif self._naming is not None and text and not text.startswith("time="):
-                yield from self._continued(text)
-            else:
-                if not text:
-                    self._naming = None
-                elif text == "------":
-                    # The end of a failed build: the last lines of the failed step once more.
-                    self._quoting = not self._quoting
-                elif "level=" in text and (fatal := _FATAL.search(text)):
-                    self.error = _unescape(fatal[1])
-                yield Line(text)
+    def read(self, text: str) -> Iterator[Output | StepEvent]:
+        """Give all of a text that ends a line, and after each telling line what it means."""
+        for fatal in _FATAL.finditer(text) if "level=" in text else ():
+            self.error = _unescape(fatal[1])
+        start = 0
+        if self._naming is not None:
+            start = yield from self._rest_of_name(text, 0)
+        # A line end before the text makes its first line like the others.
+        for match in _TELLING.finditer("\n" + text):
+            end = match.end()  # behind the line in the longer text, behind its end in `text`
+            if end <= start:
+                continue
+            if match[1] is None:
+                # The end of a failed build: the last lines of the failed step once more.
+                self._quoting = not self._quoting
+                continue
+            found = list(self._block(int(match[1]), match[2]))
+            if found:
+                yield Output(text[start:end])
+                start = end
+                yield from found
+            if self._naming is not None:
+                start = yield from self._rest_of_name(text, start)
+        if start < len(text):
+            yield Output(text[start:])
 
-    def _block(self, text: str, number: int, rest: str) -> Iterator[Line | StepEvent]:
-        yield Line(text, number)
+    def _block(self, number: int, rest: str) -> Iterator[StepEvent]:
         name = self._names.get(number)
         if self._quoting:
             return
-        if name is None:
+        if name is None and not _OUTPUT.match(rest):
             self._names[number] = rest
             self._naming = number
             yield StepStarted(number, rest)
+        elif name is None or number in self._ended:
             return
-        self._naming = None
-        if number in self._ended:
-            return
-        if rest == "CACHED":
+        elif rest == "CACHED":
             self._ended.add(number)
             yield StepCached(number, name)
         elif match := _DONE.match(rest):
@@ -151,29 +169,28 @@ class ProgressReader:
         elif rest.startswith("ERROR: ") or rest == "CANCELED":
             self._ended.add(number)
             yield StepFailed(number, name, rest.removeprefix("ERROR: "))
-        elif rest == name:
-            self._naming = number
         elif _OUTPUT.match(rest) and (glued := _GLUED_DONE.search(rest)):
-            yield from self._glued(int(glued[1]), glued[2])
+            yield from self._block(int(glued[1]), glued[2])
 
-    def _glued(self, number: int, rest: str) -> Iterator[StepEvent]:
-        if number in self._names and number not in self._ended:
-            self._ended.add(number)
-            if match := _DONE.match(rest):
-                yield StepDone(number, self._names[number], float(match[1]))
-            else:
-                yield StepFailed(number, self._names[number], rest.removeprefix("ERROR: "))
-
-    def _continued(self, text: str) -> Iterator[Line | StepEvent]:
-        """Read on in a name of several lines; a flood that starts at once is none."""
-        number = self._naming
-        yield Line(text, number)
-        if number is None or self._quoting:
-            return
-        name = self._names[number]
-        if len(name) < 100 and number not in self._ended:  # noqa: PLR2004 - names are cut at 72
-            self._names[number] = f"{name}\n{text}"
+    def _rest_of_name(
+        self, text: str, start: int
+    ) -> Generator[Output | StepEvent, None, int]:
+        """Read on in a name of several lines, to the empty line or the next block."""
+        number, here = self._naming, start
+        if number is None:
+            return start
+        while here < len(text):
+            end = text.index("\n", here)
+            line = text[here:end]
+            if not line or _NO_NAME.match(line) or len(self._names[number]) > _LONGEST_NAME:
+                self._naming = None
+                break
+            self._names[number] += f"\n{line}"
+            here = end + 1
+        if here > start:
+            yield Output(text[start:here])
             yield StepStarted(number, self._names[number])
+        return here
 
 
 def _unescape(text: str) -> str:

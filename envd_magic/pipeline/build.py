@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets as random_names
 import shutil
 import tempfile
@@ -279,13 +280,20 @@ class _Build:
             raise kind(self._why(words[0], code, said), code)
 
     def _why(self, command: str, code: int, said: str | None) -> str:
-        """Put together what failed: the step and its field, else envd's own words."""
+        """Put together what failed: the step, its field and its last words, else envd's own."""
         step = self.log.failed_step()
-        if step is not None:
-            origin = f" ({step.field})" if step.field else ""
-            return f"{self.recipe.image}: the step {step.name!r}{origin} failed; see the log"
-        reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
-        return f"envd {command} failed: {reason}"
+        if step is None or self.log.failure is None:
+            reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
+            return f"envd {command} failed: {reason}"
+        number, error = self.log.failure
+        status = re.search(r"exit code: (\d+)\s*$", said or error)
+        lines = [
+            f"The step {step.name!r} failed"
+            + (f" with exit code {status[1]}" if status else "")
+            + (f" (field {step.field})" if step.field else "")
+        ]
+        lines += [f"    {line}" for line in self.log.last_lines(number)]
+        return "\n".join(lines)
 
     def _tag(self, made: dict[str, str]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from envd_magic.envd.progress import Line, StepCached, StepDone, StepFailed, StepStarted
+from envd_magic.envd.progress import Output, StepCached, StepDone, StepFailed, StepStarted
 
 
 class Phase(Enum):
@@ -36,14 +36,14 @@ class Notice:
     text: str
 
 
-Event = PhaseChanged | Notice | Line | StepStarted | StepCached | StepDone | StepFailed
+Event = PhaseChanged | Notice | Output | StepStarted | StepCached | StepDone | StepFailed
 Listener = Callable[[Event], None]
 
 __all__ = [
     "Event",
-    "Line",
     "Listener",
     "Notice",
+    "Output",
     "Phase",
     "PhaseChanged",
     "StepCached",

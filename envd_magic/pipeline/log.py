@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from envd_magic.envd.progress import (
-    Line,
     LineSplitter,
+    Output,
     ProgressReader,
     StepCached,
     StepDone,
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from envd_magic.envd.progress import StepEvent
     from envd_magic.pipeline.events import Event, Listener
     from envd_magic.recipe.model import Recipe
     from envd_magic.spec.secrets import Secrets
 
 _MARK = re.compile(r"# envd_magic: ([a-z_]+)")
-_NOTICE = re.compile(r"(?:#\d+ \d+\.\d+ )?envd_magic: (.+)")
+_NOTICE = re.compile(r"^(?:#\d+ \d+\.\d+ )?envd_magic: (.+)$", re.MULTILINE)
+# Characters of output kept in memory, for the last lines of a step that fails.
+_TAIL = 1 << 16
 # How a step's name tells its field, where it has no mark of ours.
 _BY_NAME = (
     (re.compile(r"docker-image://"), "base_image"),
@@ -71,6 +74,9 @@ class BuildLog:
         self._run = 0
         self.recipe: Recipe | None = None
         self.warnings: list[str] = []
+        self.failure: tuple[int, str] | None = None
+        """Number and error of the step that failed last."""
+        self._tail = ""
 
     def emit(self, event: Event) -> None:
         """Tell the listener; what is no line of envd's is written to the log as well."""
@@ -87,7 +93,7 @@ class BuildLog:
         """Write and tell one line of our own doing (a pull, a push)."""
         masked = self.secrets.mask(text)
         self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
-        self.emit(Line(masked))
+        self.emit(Output(f"{masked}\n"))
 
     def read(self, chunks: Iterable[bytes]) -> str | None:
         """Read a command's output to its end; give what envd said of why it failed."""
@@ -99,24 +105,22 @@ class BuildLog:
         self._file.flush()
         return progress.error
 
-    def _take(self, lines: list[str], progress: ProgressReader) -> None:
-        if not lines:
+    def _take(self, text: str, progress: ProgressReader) -> None:
+        if not text:
             return
-        masked = self.secrets.mask("\n".join(lines))
-        self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
-        listener = self._listener
-        for event in progress.read(masked.split("\n")):
-            if type(event) is not Line:
+        masked = self.secrets.mask(text)
+        self._file.write(masked.encode("utf-8", "backslashreplace"))
+        self._tail = (self._tail + masked)[-_TAIL:]
+        if "envd_magic: " in masked:
+            self.warnings += _NOTICE.findall(masked)
+        for event in progress.read(masked):
+            if not isinstance(event, Output):
                 self._note(event)
-            elif "envd_magic: " in event.text and (match := _NOTICE.fullmatch(event.text)):
-                self.warnings.append(match[1])
-            if listener is not None:
-                listener(event)
+            if self._listener is not None:
+                self._listener(event)
 
-    def _note(self, event: StepStarted | StepCached | StepDone | StepFailed | Line) -> None:
+    def _note(self, event: StepEvent) -> None:
         """Keep a step as it is now."""
-        if isinstance(event, Line):
-            return
         key = (self._run, event.number)
         field = field_of(event.name)
         name = self._described(event.name, field)
@@ -128,6 +132,17 @@ class BuildLog:
             self._steps[key] = Step(name, "done", event.seconds, field)
         else:
             self._steps[key] = Step(name, "failed", field=field)
+            self.failure = (event.number, event.error)
+
+    def last_lines(self, number: int, most: int = 10) -> list[str]:
+        """Give the last lines that a step has written, without their prefix."""
+        found = re.findall(rf"^#{number} \d+\.\d+ (.*)$", self._tail, re.MULTILINE)
+        lines: list[str] = []
+        for line in found:
+            # A failed build ends with the same lines once more.
+            if line not in lines:
+                lines.append(line)
+        return lines[-most:]
 
     def _described(self, name: str, field: str) -> str:
         """Prefer the recipe's words to a script's first lines, or to the base's private name."""

@@ -102,9 +102,7 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
             raise CellError(Problem("", unknown("field", name, BY_NAME)))
     if not fields:
         raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
-    outside = {name: scope[name] for name in fields if name in scope}
     exec(compile(tree, _FILE, "exec"), scope)  # noqa: S102 - the user's own cell
-    del outside
     try:
         spec: ImageSpec = scope["ImageSpec"](**{name: scope[name] for name in fields})
     except ValueError as error:

@@ -24,7 +24,8 @@ _LARGEST_FILE = 64 * 1024
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$", re.IGNORECASE
 )
-_URL_LOGIN = re.compile(r"([a-z][a-z+]*)://([^\s/@'\"]+)@")
+# Begins with plain characters, so that it is not tried at every place of a long text.
+_URL_LOGIN = re.compile(r"://([^\s/@'\"]+)@")
 
 
 def is_secret_name(name: str) -> bool:
@@ -61,12 +62,12 @@ class Secrets:
 
 
 def _mask_login(match: re.Match[str]) -> str:
-    scheme, login = match.groups()
-    user, colon, _ = login.partition(":")
+    user, colon, _ = match[1].partition(":")
     if colon:
-        return f"{scheme}://{user}:{MASK}@"
+        return f"://{user}:{MASK}@"
     # `git@host` over ssh is nobody's secret; a lone name before a web server's is a token.
-    return f"{scheme}://{MASK}@" if scheme.endswith(("http", "https")) else match[0]
+    web = match.string[max(0, match.start() - 5) : match.start()].endswith(("http", "https"))
+    return f"://{MASK}@" if web else match[0]
 
 
 def spec_secrets(spec: ImageSpec, further: Iterable[str] = ()) -> Secrets:

@@ -7,8 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from envd_magic.envd.progress import Line
-from envd_magic.pipeline.events import Notice, PhaseChanged
+from envd_magic.pipeline.events import Notice, Output, PhaseChanged
 from envd_magic.spec.source import format_spec
 
 if TYPE_CHECKING:
@@ -47,40 +46,46 @@ class PlainView:
 
     def __init__(self, *, whole: bool = False) -> None:
         self._whole = whole
-        self._lines: list[str] = []
+        self._texts: list[str] = []
+        self._count = 0
         self._left_out = 0
         self._written = 0.0
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
-        if isinstance(event, Line):
-            self._add(event.text if self._whole else tidy(event.text))
+        if isinstance(event, Output):
+            if self._whole:
+                self._texts.append(event.text)
+            else:
+                self._add(event.lines)
         elif isinstance(event, PhaseChanged):
             detail = f": {event.detail}" if event.detail else ""
-            self._add(f"── {event.phase.value}{detail}")
+            self._texts.append(f"── {event.phase.value}{detail}\n")
         elif isinstance(event, Notice):
-            self._add(f"note: {event.text}")
+            self._texts.append(f"note: {event.text}\n")
         else:
             return
         if self._whole or time.monotonic() - self._written > _PAUSE:
             self.flush()
 
-    def _add(self, text: str) -> None:
-        self._lines.append(text)
-        if not self._whole and len(self._lines) > 2 * _MOST:
-            self._left_out += len(self._lines) - _MOST
-            self._lines = self._lines[-_MOST:]
+    def _add(self, lines: list[str]) -> None:
+        room = max(0, _MOST - self._count)
+        self._count += len(lines)
+        kept = lines[:room]
+        self._left_out += len(lines) - len(kept)
+        if kept:
+            self._texts.append("".join(f"{tidy(line)}\n" for line in kept))
 
     def flush(self) -> None:
         """Print what has gathered."""
-        if not self._lines:
-            return
         if self._left_out:
-            self._lines.insert(0, f"… {self._left_out} lines left out here; the log has them")
-        text = "\n".join(self._lines) + "\n"
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
-        sys.stdout.flush()
-        self._lines, self._left_out, self._written = [], 0, time.monotonic()
+            self._texts.append(f"… {self._left_out} lines left out here; the log has them\n")
+        if self._texts:
+            sys.stdout.write("".join(self._texts))
+            sys.stdout.flush()
+        self._texts.clear()
+        self._count = self._left_out = 0
+        self._written = time.monotonic()
 
 
 def result_text(result: BuildResult, variable: str | None = None) -> str:

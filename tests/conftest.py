@@ -1,0 +1,61 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import lab as lab_package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_HOME = "ENVD_MAGIC_HOME"
+_KEEP = "ENVD_MAGIC_LAB_KEEP"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that build for real, and put them after the fast ones."""
+    for item in items:
+        if _needs_lab(item):
+            item.add_marker(pytest.mark.lab)
+    items.sort(key=_needs_lab)
+
+
+@pytest.fixture(scope="session")
+def envd_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what the tests' envd keeps; one for all, since a new one costs seconds."""
+    return tmp_path_factory.mktemp("envd_magic_home")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(envd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test from the user's own envd."""
+    monkeypatch.setenv(_HOME, str(envd_home))
+
+
+@pytest.fixture(scope="session")
+def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
+    """Engine, registry and base image, with the environment pointing at them.
+
+    What ran before stays; with ENVD_MAGIC_LAB_KEEP=1 everything does.
+    """
+    running = lab_package.up()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", running.docker_host)
+            patch.setenv("FLYTE_INTERNAL_IMAGE", running.base_image)
+            # For fixtures of the session, which are made before a test's own variables are set.
+            patch.setenv(_HOME, str(envd_home))
+            yield running
+    finally:
+        if running.started and os.environ.get(_KEEP) != "1":
+            running.down()
+
+
+def _needs_lab(item: pytest.Item) -> bool:
+    return "lab" in getattr(item, "fixturenames", ())
