@@ -104,7 +104,7 @@ def indexes(settings, asked):
     return first, further + asked.get("extra_index", [])
 
 
-def hidden_packages(uv):
+def hidden_packages(uv, environ):
     """Packages that Python sees and uv does not (Debian's own), as {name: version}."""
     try:
         from importlib.metadata import distributions
@@ -112,14 +112,14 @@ def hidden_packages(uv):
         return {}
     normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()  # noqa: E731
     run = [uv, "pip", "list", "--python", sys.executable, "--format", "json", "--no-config", "-q"]
-    listed = json.loads(subprocess.run(run, stdout=subprocess.PIPE, check=True).stdout.decode())
+    listed = json.loads(subprocess.run(run, env=environ, stdout=subprocess.PIPE, check=True).stdout)
     seen = {normal(item["name"]) for item in listed}
     found = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
     return {n: v for n, v in found.items() if normal(n) not in seen and "/" not in n}
 
 
-def find_uv(work, environ):
-    """Get uv through pip's own settings, beside everything else."""
+def find_uv(work, environ, settings):
+    """Get uv through pip's own settings and what was asked of it, beside everything else."""
     if subprocess.call([sys.executable, "-c", "import pip"], stderr=subprocess.DEVNULL) != 0:
         if shutil.which("uv"):
             return shutil.which("uv")
@@ -127,6 +127,9 @@ def find_uv(work, environ):
     run = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
     run += ["--target", work + "/uv", "--no-cache-dir", "--only-binary", ":all:", "uv>=0.8"]
     run += ["--retries", "1"]
+    for name, value in settings:
+        if name in ("trusted-host", "cert", "client-cert", "proxy", "find-links", "timeout"):
+            run += ["--" + name, value]
     if subprocess.call(run, env=environ, stderr=subprocess.DEVNULL) != 0:
         raise NotForUv("uv is not to be had from these indexes")
     return work + "/uv/bin/uv"
@@ -141,7 +144,7 @@ def with_uv(work, asked, environ, settings):
     bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
     if bundle:
         environ.setdefault("SSL_CERT_FILE", bundle)
-    uv = find_uv(work, environ)
+    uv = find_uv(work, environ, argument_settings(asked.get("arguments", [])))
     first, further = indexes(settings, asked)
     if first:
         environ["UV_DEFAULT_INDEX"] = first
@@ -152,7 +155,7 @@ def with_uv(work, asked, environ, settings):
     run = [uv, "pip", "install", "--python", sys.executable, "--break-system-packages"]
     run += ["--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"]
     run += ["--no-progress"] + options
-    hidden = hidden_packages(uv)
+    hidden = hidden_packages(uv, environ)
     if hidden:
         if "--upgrade" in run or "--reinstall" in run:
             raise NotForUv("uv does not see what the system's package manager installed")
@@ -181,7 +184,7 @@ def attempt(run, environ, final=False):
         return
     text = "".join(lines)
     if UNABLE.search(text) and not final:
-        raise NotForUv("uv found no way: " + " ".join(text.split())[:300])
+        raise NotForUv("uv found no solution: " + " ".join(text.split())[:300])
     print(text if "--dry-run" in run else "", end="", flush=True)
     sys.exit(child.returncode)
 

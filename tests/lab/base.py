@@ -47,6 +47,8 @@ def ensure_base(state: Path, host: str, registry: str) -> str:
     mark = state / "base.sha256"
     fingerprint = _fingerprint(image, files)
     if mark.exists() and mark.read_text() == fingerprint and holds(image):
+        # This engine may not be the one which made it.
+        run("docker", "-H", host, "pull", "-q", image)
         return image
     tar = _tar(state)
     log.info("importing the base image")
@@ -133,6 +135,9 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    # Modes go into the image, and there not only root reads them.
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _fingerprint(image: str, files: Mapping[str, bytes]) -> str:

@@ -73,9 +73,7 @@ class Lab:
         """
         image = f"{self.registry}/lab/{name}:1"
         text = "\n".join([f"FROM {self.base_image}", *dockerfile_lines, ""])
-        # Pulled anew: the engine may be another lab's too, with another base of this name.
-        options = ("-q", "--pull", "--force-rm", "-t", image)
-        build = ("docker", "-H", self.docker_host, "build", *options, "-")
+        build = ("docker", "-H", self.docker_host, "build", "-q", "--force-rm", "-t", image, "-")
         run(*build, text_in=text, env={"DOCKER_BUILDKIT": "0"})
         self.docker("push", "-q", image)
         return image
