@@ -17,6 +17,8 @@ from envd_magic.options import (
     preview_parser,
 )
 
+from envd_magic.shell import import_flytekit
+
 if TYPE_CHECKING:
     import argparse
 
@@ -47,6 +49,7 @@ class EnvdMagics(Magics):
             return
         if options.variable is not None and not _is_name(options.variable):
             raise UsageError(f"%%envd_build: {options.variable!r} is no name of a variable")
+        import_flytekit(self.shell)
         from envd_magic.spec.cell import spec_from_cell, with_options
 
         spec = spec_from_cell(cell, self.shell.user_ns)
@@ -62,6 +65,8 @@ class EnvdMagics(Magics):
     def envd(self, line: str) -> None:
         """Preview a spec, or ask whether all is there; ``%envd --help`` tells more."""
         command, _, rest = line.strip().partition(" ")
+        if command in _COMMANDS:
+            import_flytekit(self.shell)
         try:
             if command == "preview":
                 self._show(self._spec(preview_parser().parse_line(rest).spec))

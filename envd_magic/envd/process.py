@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +23,18 @@ _NAP = 0.005
 _TICK = 0.2
 # Seconds from one signal to the next, harder one; all of them stay under a second.
 _PATIENCE = (0.35, 0.3, 0.25)
+
+# Starts the command, and beside it a watcher that reads a pipe whose other end only we hold: when
+# we are gone, however suddenly, the pipe ends and the watcher ends the group.
+_WATCHED = """
+exec 3<&0 </dev/null
+(
+  trap '' INT TERM
+  read -r _
+  kill -INT 0; sleep 0.5; kill -TERM 0; sleep 0.5; kill -KILL 0
+) <&3 >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
 
 
 class Running:
@@ -43,11 +56,18 @@ class Running:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        watched, self._alive = os.pipe()
+        program = shutil.which(command[0], path=environment.get("PATH"))
+        if program is None:
+            os.close(watched)
+            os.close(self._alive)
+            raise FileNotFoundError(f"there is no program {command[0]}")
+        words = ["/bin/sh", "-c", _WATCHED, "envd_magic", program, *command[1:]]
         self._process = subprocess.Popen(
-            list(command),
+            words,
             env=dict(environment),
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=watched,
             stdout=subprocess.PIPE,
             # One pipe for both keeps the lines in order.
             stderr=subprocess.STDOUT,
@@ -57,6 +77,7 @@ class Running:
             bufsize=0,
             pipesize=_PIPE,
         )
+        os.close(watched)
 
     def __enter__(self) -> Running:
         return self
@@ -65,7 +86,7 @@ class Running:
         self.end()
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the output as it comes, to its last byte."""
+        """Give the output as it comes, to its last byte; b"" where nothing came for a while."""
         pipe = self._process.stdout
         if pipe is None:  # pragma: no cover - PIPE was asked for
             return
@@ -81,6 +102,8 @@ class Running:
                 elif self._process.poll() is not None:
                     # It has ended and said all; a child that it left holds the pipe.
                     return
+                else:
+                    yield b""
 
     def wait(self) -> int:
         """Give the exit status; negative for the number of a signal."""
@@ -97,6 +120,8 @@ class Running:
         finally:
             self._signal(signal.SIGKILL)
             self._process.wait()
+            with suppress(OSError):
+                os.close(self._alive)
             if self._process.stdout is not None:
                 self._process.stdout.close()
 

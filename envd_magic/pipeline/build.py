@@ -32,6 +32,7 @@ from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.recipe.compose import Base, compose
 from envd_magic.recipe.install import install_step
+from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.secrets import spec_secrets
 
@@ -120,6 +121,8 @@ class _Build:
         """Do it all."""
         try:
             with contextlib.ExitStack() as stack:
+                # flytekit has a handler that exits.
+                stack.enter_context(interrupts_raise())
                 stack.callback(self.log.close)
                 stack.callback(self.engine.close)
                 stack.callback(self._clean)

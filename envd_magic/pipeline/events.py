@@ -36,7 +36,12 @@ class Notice:
     text: str
 
 
-Event = PhaseChanged | Notice | Output | StepStarted | StepCached | StepDone | StepFailed
+@dataclass(frozen=True)
+class Tick:
+    """Nothing new came for a moment: a good one to show what has gathered."""
+
+
+Event = PhaseChanged | Notice | Output | Tick | StepStarted | StepCached | StepDone | StepFailed
 Listener = Callable[[Event], None]
 
 __all__ = [
@@ -50,4 +55,5 @@ __all__ = [
     "StepDone",
     "StepFailed",
     "StepStarted",
+    "Tick",
 ]

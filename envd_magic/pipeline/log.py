@@ -19,7 +19,7 @@ from envd_magic.envd.progress import (
     StepStarted,
 )
 from envd_magic.paths import log_folder
-from envd_magic.pipeline.events import Notice, PhaseChanged
+from envd_magic.pipeline.events import Notice, PhaseChanged, Tick
 from envd_magic.pipeline.result import Step
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ class BuildLog:
         self._run += 1
         splitter, progress = LineSplitter(), ProgressReader()
         for chunk in chunks:
-            self._take(splitter.feed(chunk), progress)
+            if chunk:
+                self._take(splitter.feed(chunk), progress)
+            else:
+                self._file.flush()
+                self.emit(Tick())
         self._take(splitter.end(), progress)
         self._file.flush()
         return progress.error

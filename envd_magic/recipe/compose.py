@@ -63,10 +63,10 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
     warnings = [str(problem) for problem in validate(spec)]
     base = base or Base(base_name(spec))
     first = _CONDA_PATH if spec.python_version or spec.conda_packages else ()
-    before = exports(_with_path_first(base.env, first))
-    install = install_step(spec, before)
+    inherited = _with_path_first(base.env, first)
+    install = install_step(spec, exports(inherited))
     files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
-    rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, base, first)]
+    rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, inherited)]
     if spec.entrypoint:
         rules.append(Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})"))
     env = image_env(spec, base.env)
@@ -127,8 +127,13 @@ def image_env(spec: ImageSpec, base_env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_path_first(env: Mapping[str, str], first: tuple[str, ...]) -> dict[str, str]:
+    """Give the base image's variables as steps see them.
+
+    The id of a spec is none of them: it changes with every edit, and would run every step again.
+    """
+    env = {name: value for name, value in env.items() if name != "_F_IMG_ID"}
     if not first:
-        return dict(env)
+        return env
     path = env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {**env, "PATH": ":".join((*first, path))}
 
@@ -175,13 +180,11 @@ def _copies(files: Mapping[str, FileEntry]) -> list[Rule]:
     return rules
 
 
-def _commands(spec: ImageSpec, base: Base, first: tuple[str, ...]) -> list[Rule]:
+def _commands(spec: ImageSpec, inherited: Mapping[str, str]) -> list[Rule]:
     if not spec.commands:
         return []
-    env = image_env(spec, base.env)
-    # It changes with every edit of the spec, and would run every command again.
-    del env["_F_IMG_ID"]
-    variables = {**_with_path_first(base.env, first), **env}
+    variables = {**inherited, **image_env(spec, inherited)}
+    del variables["_F_IMG_ID"]
     script = step_header(("commands",)) + exports(variables)
     script += "".join(f"{command}\n" for command in spec.commands)
     if len(script.encode()) > _LONGEST_COMMANDS:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from envd_magic.pipeline.events import Notice, Output, PhaseChanged
+from envd_magic.pipeline.events import Notice, Output, PhaseChanged, Tick
 from envd_magic.spec.source import format_spec
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PlainView:
             self._texts.append(f"── {event.phase.value}{detail}\n")
         elif isinstance(event, Notice):
             self._texts.append(f"note: {event.text}\n")
-        else:
+        elif not isinstance(event, Tick):
             return
         if self._whole or time.monotonic() - self._written > _PAUSE:
             self.flush()

@@ -1,0 +1,94 @@
+"""A real kernel, driven as a front end drives it."""
+
+from __future__ import annotations
+
+import queue
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.manager import start_new_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PATIENCE = 60.0
+
+
+class Kernel:
+    """A kernel and what it says."""
+
+    def __init__(self, manager: Any, client: Any) -> None:
+        self.manager = manager
+        self.client = client
+
+    def run(self, code: str) -> Cell:
+        """Run a cell to its end."""
+        return self.start(code).finish()
+
+    def start(self, code: str) -> Cell:
+        """Start a cell."""
+        return Cell(self, self.client.execute(code))
+
+
+class Cell:
+    """One run of a cell: what it printed and how it ended."""
+
+    def __init__(self, kernel: Kernel, message: str) -> None:
+        self.kernel = kernel
+        self.message = message
+        self.text = ""
+        self.error: str | None = None
+        self.error_text = ""
+        self.messages = 0
+        self.done = False
+
+    def until(self, text: str) -> Cell:
+        """Wait until the cell has printed a text."""
+        deadline = time.monotonic() + _PATIENCE
+        while text not in self.text and not self.done and time.monotonic() < deadline:
+            self._next(1.0)
+        assert text in self.text, self.text[-2000:] + self.error_text
+        return self
+
+    def finish(self) -> Cell:
+        """Wait for its end."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self.done and time.monotonic() < deadline:
+            self._next(1.0)
+        assert self.done, self.text[-2000:]
+        return self
+
+    def _next(self, timeout: float) -> None:
+        try:
+            message = self.kernel.client.get_iopub_msg(timeout=timeout)
+        except queue.Empty:
+            return
+        if message["parent_header"].get("msg_id") != self.message:
+            return
+        content = message["content"]
+        self.messages += 1
+        if message["msg_type"] == "stream":
+            self.text += content["text"]
+        elif message["msg_type"] in ("execute_result", "display_data"):
+            self.text += content["data"].get("text/plain", "")
+        elif message["msg_type"] == "error":
+            self.error = content["ename"]
+            self.error_text = "\n".join(content["traceback"])
+        elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+            self.done = True
+
+
+@contextmanager
+def kernel(folder: Path) -> Iterator[Kernel]:
+    """Start a kernel in a folder, with the extension loaded."""
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder))
+    try:
+        found = Kernel(manager, client)
+        loaded = found.run("%load_ext envd_magic")
+        assert loaded.error is None, loaded.error_text
+        yield found
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
