@@ -44,7 +44,9 @@ class ConfigServer:
                 self._server = self._start()
             return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def publish(self, config: Mapping[str, Any], platform: str) -> str:
+    def publish(
+        self, config: Mapping[str, Any], platform: str, name: str | None = None
+    ) -> str:
         """Offer the settings of an image and give the name that envd reads them under.
 
         Parameters
@@ -53,6 +55,8 @@ class ConfigServer:
             User, working directory and entrypoint, as ``docker inspect`` has them.
         platform
             As "linux/amd64".
+        name
+            One that nobody else uses; None makes one up.
         """
         system, architecture, *_ = platform.split("/")
         kept = {key: config[key] for key in ("User", "WorkingDir", "Entrypoint") if config.get(key)}
@@ -73,12 +77,12 @@ class ConfigServer:
                 "layers": [],
             }
         ).encode()
-        path = f"envd_magic/{secrets.token_hex(8)}"
-        name = f"{self.address}/{path}:base"
+        path = f"envd_magic/{name or secrets.token_hex(8)}"
+        reference = f"{self.address}/{path}:base"
         with self._lock:
             self._blobs[digest] = blob
             self._manifests[path] = manifest
-        return name
+        return reference
 
     def withdraw(self, name: str) -> None:
         """Take an offer back."""

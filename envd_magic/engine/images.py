@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import secrets as random_names
+import socket
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
 # Settings of a base image that envd drops.
 _KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
+#: Repository of what is being built.
+BUILDS = "envd_magic-build"
 #: On every image that is built here: the digest of the recipe that made it.
 RECIPE_LABEL = "io.github.envd-magic.recipe"
 
@@ -178,6 +185,27 @@ def untag(engine: Engine, names: Iterable[str]) -> None:
             except APIError as error:
                 if error.status_code != 409:  # noqa: PLR2004 - in use: it keeps its name
                     raise
+
+
+def private_name() -> str:
+    """Give a part of a name that tells whose it is: this machine's, this process's, and one time's."""
+    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    return f"{machine}-{os.getpid()}-{random_names.token_hex(6)}"
+
+
+def abandoned(engine: Engine) -> list[str]:
+    """Find the private names that processes of this machine left which are no more."""
+    with explained("list the images"):
+        found = engine.api.images(filters={"reference": [f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*"]})
+    machine = private_name().partition("-")[0]
+    names = [name for image in found for name in image.get("RepoTags") or ()]
+    return [
+        name
+        for name in names
+        if (owner := re.search(rf"[/:]{machine}-(\d+)-[0-9a-f]{{12}}(?:-finished|:base)?$", name))
+        and not Path(f"/proc/{owner[1]}").exists()
+        and Path("/proc/self").exists()
+    ]
 
 
 def finish(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets as random_names
 import shutil
 import tempfile
 import time
@@ -223,13 +222,13 @@ class _Build:
         base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
         name = self.recipe.base
         if home.in_engine and not self.spec.cuda:
-            name = SERVER.publish(base.config, platform)
+            name = SERVER.publish(base.config, platform, images.private_name())
             home.trust(SERVER.address)
             images.tag(self.engine, base.id, name)
             self.private.append(name)
         recipe = compose(self.spec, Base(name, base.env))
         self._bootstrap(program, home)
-        built = f"envd_magic-build:{random_names.token_hex(8)}"
+        built = f"{images.BUILDS}:{images.private_name()}"
         self.private.append(built)
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
         self._envd_build(program, home, recipe, ["--tag", built, "--platform", platform])
@@ -335,7 +334,7 @@ class _Build:
         for name in self.private:
             SERVER.withdraw(name)
         if self.private:
-            images.untag(self.engine, self.private)
+            images.untag(self.engine, [*self.private, *images.abandoned(self.engine)])
 
     def _result(self, status: str, error: str = "") -> BuildResult:
         return BuildResult(

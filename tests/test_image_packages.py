@@ -1,0 +1,279 @@
+"""What is installed: what pip would have installed in that base, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from flytekit import ImageSpec
+
+from envd_magic import BuildError, build
+
+from .indexes import served, wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .lab import Lab
+
+INSTALLERS = ["uv", "pip"]
+
+
+def packages(lab: Lab, image: str) -> dict[str, str]:
+    listed = json.loads(lab.run(image, "python", "-m", "pip", "list", "--format", "json"))
+    return {item["name"]: item["version"] for item in listed}
+
+
+@pytest.fixture(scope="session")
+def gateway(lab: Lab) -> str:
+    """Address of this machine, as containers see it."""
+    route = lab.run(lab.base_image, "python", "-c", _GATEWAY)
+    return route.strip()
+
+
+_GATEWAY = """
+import socket, struct
+for line in open('/proc/net/route').readlines()[1:]:
+    words = line.split()
+    if words[1] == '00000000':
+        print(socket.inet_ntoa(struct.pack('<L', int(words[2], 16))))
+"""
+
+
+@pytest.fixture(scope="session")
+def uv_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uv")
+    run = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), "uv"]
+    subprocess.run(run, check=True)
+    return next(folder.glob("uv-*.whl"))
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_one_package_is_one_more_line_of_pip_list(lab: Lab, installer: str) -> None:
+    spec = ImageSpec(name="one", packages=["attrs"], builder_options={"installer": installer})
+    result = build(spec, force=True)
+    new = packages(lab, result.image).items() - packages(lab, lab.base_image).items()
+    assert [name for name, _ in new] == ["attrs"]
+    assert not result.warnings
+
+
+def test_markers_extras_and_urls(lab: Lab) -> None:
+    wanted = [
+        'tomli ; python_version < "3.0"',
+        "requests[socks]>=2",
+        "six ; sys_platform == 'linux'",
+    ]
+    found = packages(lab, build(ImageSpec(name="marks", packages=wanted), force=True).image)
+    assert "tomli" not in found
+    assert {"requests", "PySocks", "six"} <= found.keys()
+
+
+def test_bytecode_is_compiled(lab: Lab) -> None:
+    image = build(ImageSpec(name="code", packages=["attrs"]), force=True).image
+    program = "import attr, importlib.util as u, os; print(os.path.exists(attr.__cached__))"
+    assert lab.run(image, "python", "-c", program).strip() == "True"
+
+
+def test_a_virtual_environment_of_the_base_is_used(lab: Lab) -> None:
+    lines = ["RUN python3 -m venv /opt/venv", "ENV PATH=/opt/venv/bin:$PATH"]
+    base = lab.derive("venv", lines)
+    image = build(ImageSpec(name="venv", base_image=base, packages=["attrs"]), force=True).image
+    where = lab.run(image, "python", "-c", "import attr; print(attr.__file__)")
+    assert where.startswith("/opt/venv/")
+
+
+def test_what_debian_installed_is_not_installed_again(lab: Lab) -> None:
+    before = packages(lab, lab.base_image)
+    image = build(ImageSpec(name="debian", packages=["setuptools", "six"]), force=True).image
+    assert packages(lab, image)["setuptools"] == before["setuptools"]
+
+
+def test_where_uv_cannot_pip_does_and_it_is_said(lab: Lab) -> None:
+    spec = ImageSpec(name="cannot", packages=["six"], pip_extra_args="--use-pep517")
+    result = build(spec, force=True)
+    assert "six" in packages(lab, result.image)
+    assert any("pip installs" in text and "use-pep517" in text for text in result.warnings)
+
+
+def test_extra_arguments_reach_the_installer(lab: Lab) -> None:
+    spec = ImageSpec(name="args", packages=["requests"], pip_extra_args="--no-deps")
+    result = build(spec, force=True)
+    assert "urllib3" not in packages(lab, result.image)
+    assert not result.warnings
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_package_that_is_not_there_fails_with_pips_words() -> None:
+    with pytest.raises(BuildError, match="No matching distribution found for no-such-thing-at-all"):
+        build(ImageSpec(name="absent", packages=["no-such-thing-at-all"]), force=True)
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+@pytest.mark.usefixtures("lab")
+def test_indexes_are_chosen_among_as_pip_chooses(
+    lab: Lab, gateway: str, in_folder: Path, uv_wheel: Path, installer: str
+) -> None:
+    for number, (version, says) in enumerate([("1.0", "old"), ("2.0", "a"), ("2.0", "b")]):
+        wheel(in_folder / f"i{number}", "chosen", version, says)
+    _offer(uv_wheel, in_folder / "i0")
+    with (
+        served(in_folder / "i0") as zero,
+        served(in_folder / "i1") as one,
+        served(in_folder / "i2") as two,
+    ):
+        lines = [
+            f"RUN printf '[global]\\nindex-url = http://{gateway}:{zero}/\\n"
+            f"extra-index-url = http://{gateway}:{one}/\\ntrusted-host = {gateway}\\n' "
+            "> /etc/pip.conf"
+        ]
+        base = lab.derive(f"indexes-{installer}", lines)
+        spec = ImageSpec(
+            name="chosen",
+            base_image=base,
+            packages=["chosen"],
+            pip_extra_index_url=[f"http://{gateway}:{two}/"],
+            builder_options={"installer": installer},
+        )
+        result = build(spec, force=True)
+    assert not result.warnings
+    # pip's choice: the best version of all, and of equal ones the last index's.
+    assert lab.run(result.image, "python", "-c", "import chosen; print(chosen.says)") == "b\n"
+
+
+def _offer(path: Path, index: Path) -> None:
+    folder = index / "uv"
+    folder.mkdir(parents=True)
+    shutil.copy(path, folder)
+    (folder / "index.html").write_text(f'<a href="{path.name}">{path.name}</a>')
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_a_login_in_an_index_reaches_the_installer_and_nothing_else(
+    lab: Lab, gateway: str, in_folder: Path, uv_wheel: Path, installer: str
+) -> None:
+    secret = f"zu7Kp-{os.urandom(6).hex()}"
+    wheel(in_folder / "private", "hiddenone", "1.0")
+    _offer(uv_wheel, in_folder / "private")
+    seen: list[str] = []
+    with served(in_folder / "private", f"me:{secret}") as port:
+        spec = ImageSpec(
+            name="login",
+            packages=["hiddenone"],
+            pip_index=f"http://me:{secret}@{gateway}:{port}/",
+            pip_extra_args=f"--trusted-host {gateway}",
+            builder_options={"installer": installer},
+        )
+        result = build(spec, force=True, listener=lambda event: seen.append(repr(event)))
+    assert not result.warnings
+    assert lab.run(result.image, "python", "-c", "import hiddenone; print(hiddenone.says)")
+    assert result.log_file is not None
+    assert secret not in result.log_file.read_text()
+    assert secret not in "".join(seen) + repr(result)
+    assert not found_in_image(lab, result.image, secret, in_folder)
+
+
+def test_secret_mounts_reach_the_installer_and_nothing_else(
+    lab: Lab, gateway: str, in_folder: Path
+) -> None:
+    secret = f"zu7Kp-{os.urandom(6).hex()}"
+    wheel(in_folder / "private", "mountedone", "1.0")
+    (in_folder / "netrc").write_text(f"machine {gateway} login me password {secret}\n")
+    with served(in_folder / "private", f"me:{secret}") as port:
+        spec = ImageSpec(
+            name="mounts",
+            packages=["mountedone"],
+            pip_extra_index_url=[f"http://{gateway}:{port}/"],
+            pip_extra_args=f"--trusted-host {gateway}",
+            pip_secret_mounts=[("netrc", "/root/.netrc")],
+        )
+        result = build(spec, force=True)
+    assert lab.run(result.image, "python", "-c", "import mountedone; print(mountedone.says)")
+    assert "netrc" not in lab.run(result.image, "ls", "-a", "/root")
+    assert result.log_file is not None
+    assert secret not in result.log_file.read_text()
+    assert not found_in_image(lab, result.image, secret, in_folder)
+
+
+def found_in_image(lab: Lab, image: str, secret: str, folder: Path) -> bool:
+    """Look for a text in an image's settings, history and every layer."""
+    archive, unpacked = folder / "image.tar", folder / "image"
+    lab.docker("save", "-o", str(archive), image)
+    unpacked.mkdir()
+    subprocess.run(["tar", "xf", str(archive), "-C", str(unpacked)], check=True)
+    for layer in unpacked.glob("*/layer.tar"):
+        content = subprocess.run(["tar", "xOf", str(layer)], capture_output=True, check=True).stdout
+        if secret.encode() in content:
+            return True
+    texts = [lab.docker("history", "--no-trunc", image), json.dumps(lab.inspect(image))]
+    texts += [path.read_text() for path in unpacked.glob("**/*json")]
+    return any(secret in text for text in texts)
+
+
+def test_requirements_with_all_that_pip_reads(lab: Lab, in_folder: Path) -> None:
+    folder = in_folder / "my reqs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "all.txt").write_text(
+        "# a comment\n"
+        "six>=1.10  # the rest of the line is a comment\n"
+        "tomli ; python_version < '3.0'\n"
+        "-r sub/more.txt\n"
+        "-c limits.txt\n"
+        "idna \\\n  >=3\n"
+    )
+    (folder / "sub" / "more.txt").write_text("toml\n")
+    (folder / "limits.txt").write_text("six==1.15.0\n")
+    spec = ImageSpec(name="reqs", requirements="my reqs/all.txt", packages=["attrs"])
+    found = packages(lab, build(spec, force=True).image)
+    assert found["six"] == "1.15.0"
+    assert {"toml", "idna", "attrs"} <= found.keys()
+    assert "tomli" not in found
+
+
+def test_hashes_are_checked_and_do_not_spread(lab: Lab, in_folder: Path) -> None:
+    good = "8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
+    (in_folder / "r.txt").write_text(f"six==1.16.0 \\\n    --hash=sha256:{good}\n")
+    spec = ImageSpec(name="hashes", requirements="r.txt", packages=["toml"])
+    assert packages(lab, build(spec, force=True).image)["six"] == "1.16.0"
+    (in_folder / "r.txt").write_text(f"six==1.16.0 --hash=sha256:{good[::-1]}\n")
+    with pytest.raises(BuildError):
+        build(spec, force=True)
+
+
+def test_an_edited_requirements_file_is_seen(lab: Lab, in_folder: Path) -> None:
+    (in_folder / "r.txt").write_text("six==1.15.0\n-r inner.txt\n")
+    (in_folder / "inner.txt").write_text("toml==0.10.1\n")
+    spec = ImageSpec(name="edited", requirements="r.txt")
+    first = build(spec)
+    (in_folder / "r.txt").write_text("six==1.16.0\n-r inner.txt\n")
+    second = build(spec)
+    assert second.image != first.image
+    assert packages(lab, second.image)["six"] == "1.16.0"
+    (in_folder / "inner.txt").write_text("toml==0.10.2\n")
+    third = build(spec)
+    assert third.status == "built"
+    assert packages(lab, third.image)["toml"] == "0.10.2"
+
+
+def test_a_very_long_requirements_file(lab: Lab, in_folder: Path) -> None:
+    lines = [f"six>=1.{number % 10} ; python_version < '3.{number % 3}'" for number in range(4000)]
+    (in_folder / "r.txt").write_text("\n".join([*lines, "toml"]))
+    image = build(ImageSpec(name="long", requirements="r.txt"), force=True).image
+    assert "toml" in packages(lab, image)
+    assert lab.run(image, "ls", "-A", "/var/tmp") == ""
+
+
+def test_apt_packages_in_the_version_asked_for(lab: Lab) -> None:
+    image = build(ImageSpec(name="apt", apt_packages=["hello=2.10-3"]), force=True).image
+    assert lab.run(image, "hello") == "Hello, world!\n"
