@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: flytekit alone takes a second."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     return getattr(import_module(_LAZY[name]), name)
 
@@ -87,13 +87,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics to a shell (``%load_ext envd_magic``)."""
-    from envd_magic import magic  # noqa: PLC0415
+    from envd_magic import magic
 
     magic.load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics out of a shell again (``%unload_ext envd_magic``)."""
-    from envd_magic import magic  # noqa: PLC0415
+    from envd_magic import magic
 
     magic.unload(shell)

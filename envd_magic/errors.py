@@ -3,7 +3,7 @@
 The tree::
 
     EnvdMagicError
-    ├── SpecError            the ImageSpec asks for something that cannot be honoured (a ValueError too)
+    ├── SpecError            the ImageSpec asks for what cannot be honoured (a ValueError too)
     │   └── CellError        the cell's text does not make an ImageSpec
     ├── EnvdNotFoundError    there is no envd program
     ├── EnvdVersionError     the envd program is too old
@@ -107,5 +107,5 @@ class BuildError(EnvdError):
     """`envd build` failed."""
 
 
-class BuildInterrupted(KeyboardInterrupt):  # noqa: N818 - it is no error, as its base is none
+class BuildInterrupted(KeyboardInterrupt):
     """The user stopped the build; later cells stop as they do for any interrupt."""

@@ -16,7 +16,6 @@ from envd_magic.options import (
     doctor_parser,
     preview_parser,
 )
-
 from envd_magic.shell import import_flytekit
 
 if TYPE_CHECKING:

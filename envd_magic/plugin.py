@@ -37,10 +37,10 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         EnvdMagicError
             If it cannot be built; the spec has then been printed, secrets masked.
         """
-        from envd_magic.pipeline.build import Options, build_spec  # noqa: PLC0415
-        from envd_magic.view.plain import PlainView  # noqa: PLC0415
+        from envd_magic.pipeline.build import Options, build_spec
+        from envd_magic.view.plain import PlainView
 
-        print(f"envd_magic builds {image_spec.image_name()}", flush=True)  # noqa: T201
+        print(f"envd_magic builds {image_spec.image_name()}", flush=True)
         view = PlainView(whole=True)
         try:
             result = build_spec(image_spec, Options(force=True, listener=view))
@@ -53,13 +53,13 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
 
 
 def _explain(spec: ImageSpec) -> None:
-    from envd_magic.pipeline.build import last_result  # noqa: PLC0415
-    from envd_magic.spec.secrets import spec_secrets  # noqa: PLC0415
-    from envd_magic.view.plain import failure_text  # noqa: PLC0415
+    from envd_magic.pipeline.build import last_result
+    from envd_magic.spec.secrets import spec_secrets
+    from envd_magic.view.plain import failure_text
 
     result = last_result()
     ours = result is not None and result.status == "failed"
-    print(failure_text(spec, spec_secrets(spec), result if ours else None), flush=True)  # noqa: T201
+    print(failure_text(spec, spec_secrets(spec), result if ours else None), flush=True)
 
 
 def register() -> None:

@@ -27,7 +27,7 @@ def import_flytekit(shell: Any) -> None:
     kept = {name: shell.__dict__[name] for name in _HOOKS if name in shell.__dict__}
     hook = sys.excepthook
     with interrupts_raise():
-        import flytekit  # noqa: F401, PLC0415 - a second, and only when it is needed
+        import flytekit  # noqa: F401 - a second, and only when it is needed
     sys.excepthook = hook
     for name in _HOOKS:
         shell.__dict__.pop(name, None)

@@ -221,6 +221,16 @@ def test_end_may_come_twice(tmp_path: Path) -> None:
         assert running.wait() is not None
 
 
+def test_second_end_closes_nothing_of_others(tmp_path: Path) -> None:
+    with _python("", tmp_path) as running:
+        running.end()
+        # They get the numbers of the files that have just been closed.
+        others = [os.open(os.devnull, os.O_RDONLY) for _ in range(4)]
+    for other in others:
+        os.fstat(other)
+        os.close(other)
+
+
 def test_error_while_reading_leaves_no_command_behind(tmp_path: Path) -> None:
     pid = 0
 

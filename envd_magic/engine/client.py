@@ -44,8 +44,8 @@ class Engine:
         """
         if self._client is None:
             # 0.2 s to import.
-            import docker  # noqa: PLC0415
-            from docker.errors import DockerException  # noqa: PLC0415
+            import docker
+            from docker.errors import DockerException
 
             try:
                 if "base_url" in self.settings:
@@ -91,8 +91,8 @@ def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[Non
     kind
         The error to raise.
     """
-    from docker.errors import APIError, DockerException  # noqa: PLC0415
-    from requests.exceptions import RequestException  # noqa: PLC0415
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
 
     try:
         yield
@@ -107,7 +107,9 @@ def unreachable(error: object) -> str:
     host = os.environ.get("DOCKER_HOST") or "the default socket"
     text = str(error)
     if "Permission denied" in text:
-        how = "This user may not use it: add the user to the group docker, or use a rootless engine."
+        how = (
+            "This user may not use it: add the user to the group docker, or use a rootless engine."
+        )
     else:
         how = "Start the engine, or let DOCKER_HOST name one that runs."
     return f"No Docker engine answers at {host}: {text}. {how}"
@@ -118,8 +120,8 @@ def _settings() -> Mapping[str, Any]:
     if os.environ.get("DOCKER_HOST"):
         return {}
     # Of the SDK's settings only the form on disk is stable across its versions.
-    from docker.context import ContextAPI  # noqa: PLC0415
-    from docker.errors import DockerException  # noqa: PLC0415
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
 
     name = os.environ.get("DOCKER_CONTEXT")
     try:

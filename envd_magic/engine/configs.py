@@ -2,10 +2,10 @@
 
 envd reads a base image's settings from the image's registry, never from the engine, and writes the
 variables that it finds there into every step **in random order**, so that unchanged steps miss
-the layer cache. The engine, though, takes the image itself from its own store where it has it. So a
-build gives its base a private name at this server, which hands out the settings of the engine's own image
-with no variables: steps then come out the same each time, an image that was never pushed can be a
-base, and the steps' scripts export the variables themselves.
+the layer cache. The engine, though, takes the image itself from its own store where it has it. So
+a build gives its base a private name at this server, which hands out the settings of the engine's
+own image with no variables: steps then come out the same each time, an image that was never pushed
+can be a base, and the steps' scripts export the variables themselves.
 
 What it speaks is the part of https://github.com/opencontainers/distribution-spec that reads one
 manifest and one configuration.
@@ -44,9 +44,7 @@ class ConfigServer:
                 self._server = self._start()
             return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def publish(
-        self, config: Mapping[str, Any], platform: str, name: str | None = None
-    ) -> str:
+    def publish(self, config: Mapping[str, Any], platform: str, name: str | None = None) -> str:
         """Offer the settings of an image and give the name that envd reads them under.
 
         Parameters
@@ -93,7 +91,9 @@ class ConfigServer:
     def _start(self) -> ThreadingHTTPServer:
         server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, name="envd_magic-configs", daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, name="envd_magic-configs", daemon=True
+        ).start()
         return server
 
     def _answer(self, path: str) -> tuple[bytes, str] | None:

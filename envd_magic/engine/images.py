@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.errors import BaseImageError, EngineError, PushError
+from envd_magic.errors import BaseImageError, PushError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,7 +65,7 @@ class ImageInfo:
 
 def inspect(engine: Engine, name: str) -> ImageInfo | None:
     """Look at an image in the engine; None if it is not there."""
-    from docker.errors import ImageNotFound  # noqa: PLC0415
+    from docker.errors import ImageNotFound
 
     with explained(f"look at the image {name}"):
         try:
@@ -95,7 +95,7 @@ def registry_digest(engine: Engine, name: str) -> str | None:
     EngineError
         If the registry cannot be asked.
     """
-    from docker.errors import APIError, NotFound  # noqa: PLC0415
+    from docker.errors import APIError, NotFound
 
     with explained(f"ask the registry for {name}"):
         try:
@@ -174,7 +174,7 @@ def tag(engine: Engine, image: str, name: str) -> None:
 
 def untag(engine: Engine, names: Iterable[str]) -> None:
     """Take names away; an image that has others, or children, stays. Missing ones are fine."""
-    from docker.errors import APIError, NotFound  # noqa: PLC0415
+    from docker.errors import APIError, NotFound
 
     for name in names:
         with explained(f"remove the name {name}"):
@@ -188,7 +188,7 @@ def untag(engine: Engine, names: Iterable[str]) -> None:
 
 
 def private_name() -> str:
-    """Give a part of a name that tells whose it is: this machine's, this process's, and one time's."""
+    """Give a part of a name that tells of this machine, this process and this time."""
     machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
     return f"{machine}-{os.getpid()}-{random_names.token_hex(6)}"
 
@@ -196,7 +196,9 @@ def private_name() -> str:
 def abandoned(engine: Engine) -> list[str]:
     """Find the private names that processes of this machine left which are no more."""
     with explained("list the images"):
-        found = engine.api.images(filters={"reference": [f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*"]})
+        found = engine.api.images(
+            filters={"reference": [f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*"]}
+        )
     machine = private_name().partition("-")[0]
     names = [name for image in found for name in image.get("RepoTags") or ()]
     return [
@@ -208,9 +210,7 @@ def abandoned(engine: Engine) -> list[str]:
     ]
 
 
-def finish(
-    engine: Engine, image: str, name: str, base: ImageInfo, finishing: Finish, digest: str
-) -> str:
+def finish(engine: Engine, image: str, base: ImageInfo, finishing: Finish, digest: str) -> str:
     """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
 
     Parameters
@@ -219,8 +219,6 @@ def finish(
         Where the image is.
     image
         What envd built.
-    name
-        The name that the finished image gets.
     base
         The base image, whose settings are kept.
     finishing
@@ -231,11 +229,13 @@ def finish(
     Returns
     -------
     str
-        ID of the finished image.
+        Private name of the finished image.
     """
     env = {**base.env, **finishing.env}
     if "PATH" not in finishing.env:
-        path = base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = (
+            base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        )
         env["PATH"] = ":".join((*finishing.path_first, path))
     config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
     config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
@@ -251,11 +251,11 @@ def finish(
         command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
         container = engine.api.create_container(image, network_disabled=True, **command)["Id"]
         try:
-            repository, version = _split(name)
-            done = engine.api.commit(container, repository, version, pause=False, conf=config)
+            name = f"{image}-finished"
+            engine.api.commit(container, *_split(name), pause=False, conf=config)
         finally:
             engine.api.remove_container(container, force=True)
-    return str(done["Id"])
+    return name
 
 
 def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
@@ -289,5 +289,5 @@ def _push_error(name: str, error: str) -> str:
     if re.search(r"denied|unauthorized|authentication|credentials", error, re.IGNORECASE):
         hint = f" Log in with: docker login {registry}"
     elif "HTTP response to HTTPS" in error:
-        hint = f" The registry speaks plain HTTP; let the engine trust it (insecure-registries: {registry})."
+        hint = f" It speaks plain HTTP: let the engine trust it (insecure-registries: {registry})."
     return f"Cannot push {name}: {error}.{hint}"

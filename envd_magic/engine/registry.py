@@ -109,7 +109,7 @@ class _Registry:
         raise PushError(f"Cannot push the index {self.image}: no answer from {self.host}")
 
     def _log_in(self, challenge: str) -> None:
-        from docker import auth  # noqa: PLC0415 - 0.2 s to import
+        from docker import auth
 
         known = auth.load_config().resolve_authconfig(
             auth.INDEX_NAME if self.host == _DOCKER_HUB else self.domain

@@ -149,20 +149,7 @@ def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
         for name in _KEYS:
             if (kept := path.parent / name).exists():
                 shutil.copy2(kept, state / name)
-        listed = _contexts(program, new)
-        if wanted == SANDBOX_CONTEXT and wanted not in listed:
-            address = SANDBOX_BUILDER.removeprefix("tcp://")
-            words = ["create", "--name", wanted, "--builder", "tcp", "--builder-address", address]
-            _envd(program, new, "context", *words, "--use")
-            listed = _contexts(program, new)
-        elif wanted:
-            if wanted not in listed:
-                raise ContextError(
-                    f"There is no envd context {wanted!r}. There is: {', '.join(listed)}. "
-                    f"Make it with: envd context create --name {wanted} --builder …"
-                )
-            _envd(program, new, "context", "use", "--name", wanted)
-            listed = _contexts(program, new)
+        listed = _choose(program, new, wanted)
         current = next((name for name, (_, _, used) in listed.items() if used), "default")
         builder, address, _ = listed.get(current, ("moby-worker", "", True))
         for name in _KEYS:
@@ -175,6 +162,25 @@ def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+
+
+def _choose(program: Program, home: Path, wanted: str) -> dict[str, tuple[str, str, bool]]:
+    """Make a context the current one, and the Flyte sandbox's if that is wanted and missing."""
+    listed = _contexts(program, home)
+    if not wanted:
+        return listed
+    if wanted in listed:
+        _envd(program, home, "context", "use", "--name", wanted)
+    elif wanted == SANDBOX_CONTEXT:
+        address = SANDBOX_BUILDER.removeprefix("tcp://")
+        words = ["create", "--name", wanted, "--builder", "tcp", "--builder-address", address]
+        _envd(program, home, "context", *words, "--use")
+    else:
+        raise ContextError(
+            f"There is no envd context {wanted!r}. There is: {', '.join(listed)}. "
+            f"Make it with: envd context create --name {wanted} --builder …"
+        )
+    return _contexts(program, home)
 
 
 def _contexts(program: Program, home: Path) -> dict[str, tuple[str, str, bool]]:

@@ -55,7 +55,9 @@ class Running:
         If the program cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> None:
         watched, self._alive = os.pipe()
         program = shutil.which(command[0], path=environment.get("PATH"))
         if program is None:
@@ -79,7 +81,7 @@ class Running:
         )
         os.close(watched)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Running:  # noqa: PYI034 - it has no subclasses
         return self
 
     def __exit__(self, *_: object) -> None:

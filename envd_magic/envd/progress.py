@@ -22,13 +22,13 @@ _LONGEST_NAME = 100
 
 
 class Output(NamedTuple):
-    """Lines of output, as many as came at once.
+    r"""Lines of output, as many as came at once.
 
     Parameters
     ----------
     text
         As envd wrote it, with the last line's end; secrets masked; bytes that are no UTF-8 as
-        ``\\xff``.
+        ``\xff``.
     """
 
     text: str
@@ -172,9 +172,7 @@ class ProgressReader:
         elif _OUTPUT.match(rest) and (glued := _GLUED_DONE.search(rest)):
             yield from self._block(int(glued[1]), glued[2])
 
-    def _rest_of_name(
-        self, text: str, start: int
-    ) -> Generator[Output | StepEvent, None, int]:
+    def _rest_of_name(self, text: str, start: int) -> Generator[Output | StepEvent, None, int]:
         """Read on in a name of several lines, to the empty line or the next block."""
         number, here = self._naming, start
         if number is None:

@@ -233,10 +233,9 @@ class _Build:
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
         self._envd_build(program, home, recipe, ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
-        finished = f"{built}-finished"
-        self.private.append(finished)
         digest = self.recipe.digest()
-        images.finish(self.engine, built, finished, base, recipe.finish, digest)
+        finished = images.finish(self.engine, built, base, recipe.finish, digest)
+        self.private.append(finished)
         return finished
 
     def _bootstrap(self, program: Program, home: Home) -> None:
@@ -255,9 +254,7 @@ class _Build:
         words = ["bootstrap", "--with-autocomplete=false", "--registry-config", str(config)]
         self._envd(program, home, words, Path.cwd(), BootstrapError)
 
-    def _envd_build(
-        self, program: Program, home: Home, recipe: Recipe, words: list[str]
-    ) -> None:
+    def _envd_build(self, program: Program, home: Home, recipe: Recipe, words: list[str]) -> None:
         with tempfile.TemporaryDirectory(prefix="envd_magic-") as parent:
             folder = recipe.write(Path(parent)).parent
             self._envd(program, home, ["build", "--path", str(folder), *words], folder, BuildError)
@@ -321,7 +318,7 @@ class _Build:
             self.digest = images.push(self.engine, name, self.log.line)
         if len(made) > 1:
             # Imported here, since most builds are for one platform.
-            from envd_magic.engine.registry import push_index  # noqa: PLC0415
+            from envd_magic.engine.registry import push_index
 
             self._phase(Phase.PUSH, f"{self.recipe.image} (index)")
             self.digest = push_index(self.recipe.image, self._names())

@@ -86,14 +86,20 @@ def _engine(home: Home, spec: ImageSpec | None) -> Iterator[Finding]:
 
 
 def _base(engine: Engine, spec: ImageSpec | None) -> Finding:
-    from flytekit import ImageSpec  # noqa: PLC0415 - a second
+    from flytekit import ImageSpec
 
     try:
         name = base_name(spec or ImageSpec())
         if found := images.inspect(engine, name):
-            return Finding("base image", good=True, text=f"{name} is in the engine ({found.platform})")
+            return Finding(
+                "base image", good=True, text=f"{name} is in the engine ({found.platform})"
+            )
         if digest := images.registry_digest(engine, name):
-            return Finding("base image", good=True, text=f"{name} is in its registry ({digest[:19]})")
+            return Finding(
+                "base image", good=True, text=f"{name} is in its registry ({digest[:19]})"
+            )
     except EnvdMagicError as error:
         return Finding("base image", good=False, text=str(error))
-    return Finding("base image", good=False, text=f"{name} is neither in the engine nor in a registry")
+    return Finding(
+        "base image", good=False, text=f"{name} is neither in the engine nor in a registry"
+    )

@@ -15,7 +15,6 @@ from envd_magic.envd.progress import (
     ProgressReader,
     StepCached,
     StepDone,
-    StepFailed,
     StepStarted,
 )
 from envd_magic.paths import log_folder

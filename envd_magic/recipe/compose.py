@@ -68,7 +68,9 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
     files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
     rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, inherited)]
     if spec.entrypoint:
-        rules.append(Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})"))
+        rules.append(
+            Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})")
+        )
     env = image_env(spec, base.env)
     if not finished:
         rules.append(_environ(env))
@@ -103,7 +105,7 @@ def base_name(spec: ImageSpec) -> str:
         return spec.base_image
     if spec.base_image is not None:
         return str(spec.base_image.image_name())
-    from flytekit.configuration.default_images import DefaultImages  # noqa: PLC0415 - 1 s
+    from flytekit.configuration.default_images import DefaultImages
 
     try:
         return str(DefaultImages.default_image())
@@ -172,7 +174,9 @@ def _copies(files: Mapping[str, FileEntry]) -> list[Rule]:
     rules = []
     for folder, name in ((SOURCE, "source_root"), (COPY, "copy")):
         inside = sum(
-            entry.source is not None for path, entry in files.items() if path.startswith(f"{folder}/")
+            entry.source is not None
+            for path, entry in files.items()
+            if path.startswith(f"{folder}/")
         )
         if f"{folder}/root" in files:
             text = f'io.copy(source="{folder}/root", target="/")'

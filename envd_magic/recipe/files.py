@@ -32,8 +32,7 @@ def copied(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     for item in spec.copy or []:
         path = Path(item)
         target = PurePosixPath(COPY, _ROOT, *path.parts)
-        for name, entry in _tree(path, target, warnings):
-            entries[name] = entry
+        entries.update(_tree(path, target, warnings))
     if entries:
         entries[f"{COPY}/{_ROOT}"] = _ROOT_ENTRY
     return entries
@@ -45,13 +44,13 @@ def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     if mode is None or mode.name == "NO_COPY" or not spec.source_root:
         return {}
     # Costs a second with flytekit; a spec is there, so flytekit is too.
-    from flytekit.tools.ignore import (  # noqa: PLC0415
+    from flytekit.tools.ignore import (
         DockerIgnore,
         GitIgnore,
         IgnoreGroup,
         StandardIgnore,
     )
-    from flytekit.tools.script_mode import ls_files  # noqa: PLC0415
+    from flytekit.tools.script_mode import ls_files
 
     # flytekit finds nothing below "." or a path that ends in a slash.
     root = Path(spec.source_root).resolve()
@@ -59,8 +58,10 @@ def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     files, _ = ls_files(str(root), mode, deref_symlinks=False, ignore_group=ignore)
     entries: dict[str, FileEntry] = {}
     for file in files:
-        relative = Path(file).resolve().relative_to(root) if mode.name != "ALL" else Path(
-            os.path.relpath(file, root)
+        relative = (
+            Path(file).resolve().relative_to(root)
+            if mode.name != "ALL"
+            else Path(os.path.relpath(file, root))
         )
         name = PurePosixPath(SOURCE, _ROOT, *relative.parts)
         entries[str(name)] = FileEntry(source=Path(file))

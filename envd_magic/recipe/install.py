@@ -80,9 +80,7 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     ]
     step.credentials += [url for url in (spec.pip_extra_args or "").split("=") if has_login(url)]
     asked = _question(spec, packages, requirements)
-    fields = tuple(
-        name for name in ("packages", "requirements") if getattr(spec, name) is not None
-    )
+    fields = tuple(name for name in ("packages", "requirements") if getattr(spec, name) is not None)
     program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
     step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
     copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
@@ -106,9 +104,7 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     return step
 
 
-def _question(
-    spec: ImageSpec, packages: list[str], requirements: Requirements
-) -> dict[str, Any]:
+def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) -> dict[str, Any]:
     """What installer.py reads."""
     files = dict(requirements.files)
     if packages:
@@ -133,9 +129,7 @@ def _mounted(step: Install, asked: dict[str, Any], spec: ImageSpec) -> None:
     """Put what is secret into files that are mounted for the step and in no layer."""
     asked["secrets"] = []
     for number, (source, target) in enumerate(spec.pip_secret_mounts or []):
-        step.files[f"{SECRETS}/{number}"] = FileEntry(
-            data=Path(source).read_bytes(), mode=0o600
-        )
+        step.files[f"{SECRETS}/{number}"] = FileEntry(data=Path(source).read_bytes(), mode=0o600)
         asked["secrets"].append([f"{MOUNTED_AT}/{SECRETS}/{number}", target])
     step.files[f"{SECRETS}/asked.json"] = FileEntry(data=json.dumps(asked).encode(), mode=0o600)
 

@@ -6,13 +6,13 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.recipe.quoting import starlark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 # envd makes the folder's name the working directory of every `run` and a part of its cache
 # mounts' names: one constant name keeps the layer cache warm across builds and specs.

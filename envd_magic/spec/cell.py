@@ -42,7 +42,7 @@ def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
     Exception
         What the text raises.
     """
-    from flytekit import ImageSpec  # noqa: PLC0415 - a second, and only builds need it
+    from flytekit import ImageSpec
 
     tree = _parse(text)
     # One dictionary as both globals and locals, so that comprehensions and functions of the cell
@@ -76,7 +76,11 @@ def _parse(text: str) -> ast.Module:
 def _evaluated(expression: ast.Expression, scope: dict[str, Any]) -> Any:
     """Evaluate the last line; what ImageSpec refuses is told as a mistake in the spec."""
     call = expression.body
-    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "ImageSpec":
+    if (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "ImageSpec"
+    ):
         for keyword in call.keywords:
             if keyword.arg is not None and keyword.arg not in BY_NAME:
                 raise CellError(Problem("", unknown("field", keyword.arg, BY_NAME)))

@@ -105,7 +105,7 @@ def packages(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(field, why, item)
 
 
-def requirement_problem(item: str) -> str | None:
+def requirement_problem(item: str) -> str | None:  # noqa: PLR0911 - one a kind of mistake
     """Say why `item` is no requirement that pip takes, or None if it is one.
 
     The form is PEP 508's, or a bare URL (`git+https://…`, `https://….whl`).
@@ -141,7 +141,10 @@ def requirement_problem(item: str) -> str | None:
 def apt_packages(field: str, value: Any) -> Iterator[Problem]:
     """Debian packages, each with `=version` or `/release` if wanted."""
     yield from _each(
-        field, value, _APT, "is no Debian package; expected 'name', 'name=version' or 'name/release'"
+        field,
+        value,
+        _APT,
+        "is no Debian package; expected 'name', 'name=version' or 'name/release'",
     )
 
 
@@ -314,7 +317,9 @@ def tag_format(field: str, value: Any) -> Iterator[Problem]:
     try:
         tag = value.format(spec_hash="0123456789abcdefghij_A")
     except (KeyError, IndexError, ValueError, AttributeError) as error:
-        yield Problem(field, f"{value!r} cannot be filled in ({error}); it knows {{spec_hash}} only")
+        yield Problem(
+            field, f"{value!r} cannot be filled in ({error}); it knows {{spec_hash}} only"
+        )
         return
     if not _TAG.fullmatch(tag):
         yield Problem(field, f"{value!r} gives {tag!r}, which is no tag (letters, digits, _ . -)")

@@ -19,7 +19,9 @@ FIELD = "requirements"
 
 # As pip finds them: a comment starts the line or follows white space.
 _COMMENT = re.compile(r"(^|\s+)#.*$")
-_NESTED = re.compile(r"(?:--(?P<long>requirement|constraint)(?:\s+|=)|-(?P<short>[rc])\s*)(?P<path>.+)")
+_NESTED = re.compile(
+    r"(?:--(?P<long>requirement|constraint)(?:\s+|=)|-(?P<short>[rc])\s*)(?P<path>.+)"
+)
 _EDITABLE = re.compile(r"(?:--editable(?:\s+|=)|-e\s*)(?P<target>.+)")
 _PER_LINE_OPTION = re.compile(r"\s--[a-z\-]+[=\s]")
 # Options that uv reads in a requirements file as pip does.

@@ -7,6 +7,7 @@ kept goes through its :meth:`~Secrets.mask`.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,8 @@ _SHORTEST = 4
 # A mounted file over this size is data, not a credential; its first lines are masked all the same.
 _LARGEST_FILE = 64 * 1024
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$", re.IGNORECASE
+    r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$",
+    re.IGNORECASE,
 )
 # Begins with plain characters, so that it is not tried at every place of a long text.
 _URL_LOGIN = re.compile(r"://([^\s/@'\"]+)@")
@@ -147,6 +149,6 @@ def _parts(text: str) -> Iterator[str]:
         words = re.split(r"[\s=:]+", stripped)
         yield from (
             word
-            for name, word in zip(words, words[1:], strict=False)
+            for name, word in pairwise(words)
             if is_secret_name(name) or name.lower() in ("password", "login", "account")
         )

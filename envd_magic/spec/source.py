@@ -21,9 +21,7 @@ def set_fields(spec: ImageSpec) -> Iterator[tuple[str, Any]]:
     defaults = {field.name: field.default for field in dataclasses.fields(spec)}
     for field in FIELDS:
         value = getattr(spec, field.name)
-        implied = field.name == "builder" or (
-            field.name == "platform" and value == "linux/amd64"
-        )
+        implied = field.name == "builder" or (field.name == "platform" and value == "linux/amd64")
         if value is not None and value != defaults.get(field.name) and not implied:
             yield field.name, value
 
@@ -43,7 +41,7 @@ def _call(spec: ImageSpec, indent: str) -> str:
 def _value(name: str, value: Any, indent: str) -> str:
     inner = indent + "    "
     if dataclasses.is_dataclass(value):
-        return _call(value, indent)  # type: ignore[arg-type]
+        return _call(value, indent)
     if name == "source_copy_mode":
         return f"CopyFileDetection.{value.name}"
     if name == "env" and isinstance(value, dict):

@@ -90,7 +90,9 @@ def _refused(spec: ImageSpec) -> Iterator[Problem]:
         yield Problem("source_root", "must be set when source_copy_mode asks for copies")
     if spec.pip_secret_mounts and not (spec.packages or spec.requirements):
         yield Problem(
-            "pip_secret_mounts", "no packages and no requirements: nothing would read it", fatal=False
+            "pip_secret_mounts",
+            "no packages and no requirements: nothing would read it",
+            fatal=False,
         )
 
 
@@ -101,9 +103,7 @@ def _extra_args(value: str) -> Iterator[Problem]:
         yield Problem("pip_extra_args", f"{value!r} cannot be split into arguments: {error}")
         return
     if words and not words[0].startswith("-"):
-        yield Problem(
-            "pip_extra_args", "expected options; packages go into `packages`", words[0]
-        )
+        yield Problem("pip_extra_args", "expected options; packages go into `packages`", words[0])
     for word in words:
         if word in ("-r", "--requirement", "-e", "--editable") or word.startswith("--requirement="):
             yield Problem("pip_extra_args", "files go into `requirements`", word)
