@@ -193,6 +193,11 @@ def private_name() -> str:
     return f"{machine}-{os.getpid()}-{random_names.token_hex(6)}"
 
 
+def finished_name(built: str) -> str:
+    """Give the private name that what was built under another gets when it is finished."""
+    return f"{built}-finished"
+
+
 def abandoned(engine: Engine) -> list[str]:
     """Find the private names that processes of this machine left which are no more."""
     with explained("list the images"):
@@ -251,7 +256,7 @@ def finish(engine: Engine, image: str, base: ImageInfo, finishing: Finish, diges
         command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
         container = engine.api.create_container(image, network_disabled=True, **command)["Id"]
         try:
-            name = f"{image}-finished"
+            name = finished_name(image)
             engine.api.commit(container, *_split(name), pause=False, conf=config)
         finally:
             engine.api.remove_container(container, force=True)

@@ -224,19 +224,17 @@ class _Build:
         if home.in_engine and not self.spec.cuda:
             name = SERVER.publish(base.config, platform, images.private_name())
             home.trust(SERVER.address)
-            images.tag(self.engine, base.id, name)
             self.private.append(name)
+            images.tag(self.engine, base.id, name)
         recipe = compose(self.spec, Base(name, base.env))
         self._bootstrap(program, home)
         built = f"{images.BUILDS}:{images.private_name()}"
-        self.private.append(built)
+        self.private += [built, images.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
         self._envd_build(program, home, recipe, ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
         digest = self.recipe.digest()
-        finished = images.finish(self.engine, built, base, recipe.finish, digest)
-        self.private.append(finished)
-        return finished
+        return images.finish(self.engine, built, base, recipe.finish, digest)
 
     def _bootstrap(self, program: Program, home: Home) -> None:
         config = self.recipe.registry_config

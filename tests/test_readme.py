@@ -1,0 +1,34 @@
+"""The README says what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envd_magic.options import build_parser
+from envd_magic.spec.fields import FIELDS
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- fields: begin -->\n", "<!-- fields: end -->"
+
+
+def table() -> str:
+    """Give the table of fields."""
+    rows = "".join(f"| `{field.name}` | {field.fate} |\n" for field in FIELDS)
+    return f"| field | fate |\n| --- | --- |\n{rows}"
+
+
+def test_the_table_of_fields_is_the_one_in_the_code() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == table()
+
+
+def test_every_option_is_described() -> None:
+    text = README.read_text(encoding="utf-8")
+    options = [name for action in build_parser()._actions for name in action.option_strings]  # noqa: SLF001
+    assert [name for name in options if f"`{name}" not in text] == []
+
+
+def test_it_begins_with_the_two_commands() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert lines[3].startswith("make demo")
+    assert lines[4].startswith("make test")
