@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def test_source_root_with_its_ignore_files(lab: Lab, root: str) -> None:
 
 def test_a_changed_copy_is_built_again(lab: Lab) -> None:
     write("one/x.txt")
-    spec = ImageSpec(name="changed", copy=["one/x.txt"])
+    spec = ImageSpec(name="changed", copy=["one/x.txt"], env={"UNIQUE": uuid.uuid4().hex})
     first = build(spec)
     Path("one/x.txt").write_text("new\n")
     second = build(spec)

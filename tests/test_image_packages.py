@@ -254,7 +254,7 @@ def test_hashes_are_checked_and_do_not_spread(lab: Lab, in_folder: Path) -> None
 def test_an_edited_requirements_file_is_seen(lab: Lab, in_folder: Path) -> None:
     (in_folder / "r.txt").write_text("six==1.15.0\n-r inner.txt\n")
     (in_folder / "inner.txt").write_text("toml==0.10.1\n")
-    spec = ImageSpec(name="edited", requirements="r.txt")
+    spec = ImageSpec(name="edited", requirements="r.txt", env={"UNIQUE": os.urandom(8).hex()})
     first = build(spec)
     (in_folder / "r.txt").write_text("six==1.16.0\n-r inner.txt\n")
     second = build(spec)
