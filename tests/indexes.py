@@ -33,9 +33,9 @@ def wheel(index: Path, name: str, version: str, says: str = "") -> Path:
         for file, content in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(file, content)
     links = []
-    for file in sorted(folder.glob("*.whl")):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        links.append(f'<a href="{file.name}#sha256={digest}">{file.name}</a>')
+    for found in sorted(folder.glob("*.whl")):
+        digest = hashlib.sha256(found.read_bytes()).hexdigest()
+        links.append(f'<a href="{found.name}#sha256={digest}">{found.name}</a>')
     page = "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>"
     (folder / "index.html").write_text(page)
     return path

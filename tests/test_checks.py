@@ -224,7 +224,9 @@ def test_problem_reads_as_field_item_and_reason() -> None:
 
 
 def test_misspelt_builder_option_is_told_the_close_one() -> None:
-    assert "did you mean 'installer'?" in _problems("builder_options", {"instaler": "uv"})[0].message
+    assert (
+        "did you mean 'installer'?" in _problems("builder_options", {"instaler": "uv"})[0].message
+    )
 
 
 def test_misspelt_installer_is_told_what_there_is() -> None:

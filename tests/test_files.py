@@ -321,7 +321,7 @@ def test_what_gitignore_names_is_left_out(tmp_path: Path) -> None:
     _write("src/.gitignore", "secret.txt\n")
     _write("src/secret.txt")
     _write("src/x.py")
-    os.system("git init -q src")  # noqa: S605, S607
+    os.system("git init -q src")  # noqa: S605
     found = _sources(tmp_path, "src", CopyFileDetection.ALL)
     assert "x.py" in found
     assert "secret.txt" not in found
@@ -344,9 +344,7 @@ def test_link_among_sources_becomes_the_file(tmp_path: Path) -> None:
 
 def test_empty_source_root_is_warned_about() -> None:
     Path("src").mkdir()
-    spec = ImageSpec(
-        base_image="debian", source_root="src", source_copy_mode=CopyFileDetection.ALL
-    )
+    spec = ImageSpec(base_image="debian", source_root="src", source_copy_mode=CopyFileDetection.ALL)
     recipe = compose(spec)
     assert any(warning.startswith("source_root") for warning in recipe.warnings)
     assert not any("source_root" in rule.fields for rule in recipe.rules)

@@ -106,9 +106,7 @@ def test_a_child_that_holds_the_pipe_does_not_hold_the_build(
         build(ImageSpec(name="held"), force=True)
 
 
-def test_an_interrupt_in_any_phase_leaves_nothing(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_an_interrupt_in_any_phase_leaves_nothing(lab: Lab, tmp_path: Path) -> None:
     spec = ImageSpec(name="phases", registry=lab.registry, commands=["sleep 1"])
     phases: set[str] = set()
 

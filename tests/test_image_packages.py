@@ -57,7 +57,7 @@ def uv_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.parametrize("installer", INSTALLERS)
@@ -102,6 +102,8 @@ def test_what_debian_installed_is_not_installed_again(lab: Lab) -> None:
 
 def test_where_uv_cannot_pip_does_and_it_is_said(lab: Lab) -> None:
     spec = ImageSpec(name="cannot", packages=["six"], pip_extra_args="--use-pep517")
+    # A variable that the step sees, so that it is not taken from the cache.
+    spec.env = {"CFLAGS": f"-DUNIQUE={os.urandom(8).hex()}"}
     result = build(spec, force=True)
     assert "six" in packages(lab, result.image)
     assert any("pip installs" in text and "use-pep517" in text for text in result.warnings)
@@ -134,9 +136,11 @@ def test_indexes_are_chosen_among_as_pip_chooses(
         served(in_folder / "i2") as two,
     ):
         lines = [
-            f"RUN printf '[global]\\nindex-url = http://{gateway}:{zero}/\\n"
-            f"extra-index-url = http://{gateway}:{one}/\\ntrusted-host = {gateway}\\n' "
-            "> /etc/pip.conf"
+            (
+                f"RUN printf '[global]\\nindex-url = http://{gateway}:{zero}/\\n"
+                f"extra-index-url = http://{gateway}:{one}/\\ntrusted-host = {gateway}\\n' "
+                "> /etc/pip.conf"
+            )
         ]
         base = lab.derive(f"indexes-{installer}", lines)
         spec = ImageSpec(

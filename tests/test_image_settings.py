@@ -104,7 +104,8 @@ def test_entrypoint(
 
 def test_any_text_arrives_in_variables_and_commands(lab: Lab) -> None:
     commands = [
-        f"cat > /c{number} <<'NEVER_IN_IT'\n{text}\nNEVER_IN_IT" for number, text in enumerate(NASTY)
+        f"cat > /c{number} <<'NEVER_IN_IT'\n{text}\nNEVER_IN_IT"
+        for number, text in enumerate(NASTY)
     ]
     commands.append("python - <<'PY'\nimport os\nopen('/seen', 'w').write(os.environ['V0'])\nPY")
     env = {f"V{number}": text for number, text in enumerate(NASTY)}
@@ -147,7 +148,16 @@ def test_nothing_of_the_build_is_left_in_the_image(lab: Lab) -> None:
     new = set(lab.run(image, *listing).splitlines()) - set(
         lab.run(lab.base_image, *listing).splitlines()
     )
-    ours = ("six", "hello", "/dist-packages/__pycache__", "/var/lib/dpkg/", "/var/log/", "/var/cache/", "/usr/share/", "/var/lib/apt")
+    ours = (
+        "six",
+        "hello",
+        "/dist-packages/__pycache__",
+        "/var/lib/dpkg/",
+        "/var/log/",
+        "/var/cache/",
+        "/usr/share/",
+        "/var/lib/apt",
+    )
     assert not [path for path in new if not any(part in path for part in ours)]
 
 

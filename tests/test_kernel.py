@@ -66,7 +66,7 @@ def test_stopping_ends_the_build_and_its_processes(notebook: Kernel, lab: Lab) -
     cell.finish()
     assert cell.error == "BuildInterrupted"
     assert not envd_processes()
-    while time.monotonic() - began < 5 and sleeping():  # noqa: PLR2004
+    while time.monotonic() - began < 5 and sleeping():
         pass
     assert not sleeping()
     assert notebook.run("'stopped' in globals()").text == "False"
@@ -129,7 +129,7 @@ def test_a_flood_stays_a_few_messages(notebook: Kernel) -> None:
         "ImageSpec(name='flood', commands=['seq 1 200000', 'echo the end of it'])"
     )
     assert cell.error is None, cell.error_text
-    assert cell.messages < 400  # noqa: PLR2004 - not one a line
+    assert cell.messages < 400
 
 
 def test_a_killed_kernel_leaves_no_process(lab: Lab, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_an_unchanged_build_takes_every_step_from_the_cache(lab: Lab) -> None:
         steps = build(spec, force=True).steps
         ours = [step for step in steps if step.field in ("packages", "commands")]
         assert [step.status for step in ours] == ["cached"] * len(ours)
-        assert len(ours) == 3  # noqa: PLR2004 - the installer, the install, the commands
+        assert len(ours) == 3
 
 
 def test_a_failed_build_leaves_the_last_good_image(lab: Lab) -> None:
@@ -123,10 +123,14 @@ def test_the_log_has_every_line_in_order(lab: Lab) -> None:
     result = build(ImageSpec(name="log", env=fresh(), commands=commands))
     assert result.log_file is not None
     text = result.log_file.read_text()
-    numbers = [int(line.split()[-1]) for line in text.splitlines() if " line " in line and line[-1].isdigit()]
+    numbers = [
+        int(line.split()[-1])
+        for line in text.splitlines()
+        if " line " in line and line[-1].isdigit()
+    ]
     assert numbers == list(range(1, 3001))
     assert "no end of line" in text
-    assert result.log_file.stat().st_mode & 0o777 == 0o600  # noqa: PLR2004
+    assert result.log_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_users_envd_and_shell_are_as_before(
@@ -182,7 +186,9 @@ def test_the_failed_spec_is_printed_and_its_secrets_are_not(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lab
-    spec = ImageSpec(name="told", env={"API_TOKEN": "sesame-4711"}, commands=["echo $API_TOKEN; false"])
+    spec = ImageSpec(
+        name="told", env={"API_TOKEN": "sesame-4711"}, commands=["echo $API_TOKEN; false"]
+    )
     with pytest.raises(BuildError) as caught:
         EnvdImageSpecBuilder().build_image(spec)
     printed = capsys.readouterr().out

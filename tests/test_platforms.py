@@ -59,7 +59,9 @@ def relabel(registry: str, image: str, architecture: str) -> None:
     requests.put(place, params={"digest": digest}, data=content, timeout=10).raise_for_status()
     manifest["config"].update(digest=digest, size=len(content))
     body = json.dumps(manifest).encode()
-    put = requests.put(f"{top}/manifests/{tag}", data=body, headers={"Content-Type": V2}, timeout=10)
+    put = requests.put(
+        f"{top}/manifests/{tag}", data=body, headers={"Content-Type": V2}, timeout=10
+    )
     put.raise_for_status()
 
 

@@ -218,7 +218,9 @@ def test_cancelled_step_is_told_as_failed() -> None:
 
 
 def test_steps_that_take_turns_are_told_apart() -> None:
-    text = "#5 a\n#5 0.1 x\n#5 ...\n\n#6 b\n#6 0.1 y\n#6 DONE 0.2s\n\n#5 a\n#5 0.3 z\n#5 DONE 0.4s\n"
+    text = (
+        "#5 a\n#5 0.1 x\n#5 ...\n\n#6 b\n#6 0.1 y\n#6 DONE 0.2s\n\n#5 a\n#5 0.3 z\n#5 DONE 0.4s\n"
+    )
     assert _events(text) == [
         StepStarted(5, "a"),
         StepStarted(6, "b"),

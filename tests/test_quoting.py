@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 # What no program can be given is refused before anything is quoted.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 # The characters that any of the languages does something with, next to each other.
-LIVE = st.text(st.sampled_from("'\"\\$`!#&|;<>(){}[]*?~%=@,:^ \t\n\r\v\f\x1b\x7f\x85\u2028\ufeffaé😀"))
+LIVE = st.text(
+    st.sampled_from("'\"\\$`!#&|;<>(){}[]*?~%=@,:^ \t\n\r\v\f\x1b\x7f\x85\u2028\ufeffaé😀")
+)
 TEXTS = st.lists(TEXT | LIVE, min_size=150, max_size=200)
 NAMES = st.from_regex(r"\Amagic_[a-z0-9_]{0,5}\Z")
 

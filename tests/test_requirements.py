@@ -189,7 +189,9 @@ def test_editable_folder_is_refused_with_file_and_line(line: str) -> None:
     assert "editable" in problem.message
 
 
-@pytest.mark.parametrize("line", [".", "./folder", "../x", "/opt/x", "wheels/x-1.0-py3-none-any.whl"])
+@pytest.mark.parametrize(
+    "line", [".", "./folder", "../x", "/opt/x", "wheels/x-1.0-py3-none-any.whl"]
+)
 def test_path_on_this_machine_is_refused_with_file_and_line(line: str) -> None:
     (problem,) = _problems(f"attrs\n{line}\n")
     assert problem.item == "r.txt, line 2"
@@ -230,7 +232,7 @@ def test_option_that_uv_reads_too_stays(line: str) -> None:
 @pytest.mark.parametrize("line", ["--pre", "--prefer-binary", "--trusted-host h.test"])
 def test_option_that_only_pip_reads_is_left_to_pip(line: str) -> None:
     found = _read(f"attrs\n{line}\n")
-    assert found.pip_only == f"r.txt, line 2: {line.split()[0]}"
+    assert found.pip_only == f"r.txt, line 2: {line.split(maxsplit=1)[0]}"
 
 
 def test_options_of_one_requirement_are_left_to_pip() -> None:

@@ -103,7 +103,7 @@ _INDEX = "https://user:p%40ssword@h.test/simple"
         {"env": {"INDEX": _INDEX}},
         {"env": {"INDEXES": f"https://h.test {_INDEX}"}},
     ],
-    ids=lambda fields: "".join(fields),
+    ids="".join,
 )
 @pytest.mark.parametrize("form", ["p%40ssword", "p@ssword"], ids=["encoded", "plain"])
 def test_password_of_a_url_is_masked_wherever_it_stands(fields: dict[str, Any], form: str) -> None:
@@ -125,7 +125,8 @@ def test_name_of_a_secret_is_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "PYTHONPATH", "HOME", "TOKEN_FILE", "SECRET_PATH", "KEYBOARD", "PWD_X", "PATTERN"]
+    "name",
+    ["PATH", "PYTHONPATH", "HOME", "TOKEN_FILE", "SECRET_PATH", "KEYBOARD", "PWD_X", "PATTERN"],
 )
 def test_name_of_no_secret_is_known(name: str) -> None:
     assert not is_secret_name(name)

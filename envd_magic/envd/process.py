@@ -95,14 +95,17 @@ class Running:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while True:
-                if selector.select(_TICK):
+                ready = selector.select(_TICK)
+                # Asked before what is ready: what it said before it ended is then in the pipe.
+                ended = not ready and self._process.poll() is not None
+                if ready or (ended and selector.select(0)):
                     time.sleep(_NAP)
                     chunk = os.read(pipe.fileno(), _PIPE)
                     if not chunk:
                         return
                     yield chunk
-                elif self._process.poll() is not None:
-                    # It has ended and said all; a child that it left holds the pipe.
+                elif ended:
+                    # It has said all; a child that it left holds the pipe.
                     return
                 else:
                     yield b""
@@ -122,8 +125,9 @@ class Running:
         finally:
             self._signal(signal.SIGKILL)
             self._process.wait()
-            with suppress(OSError):
+            if self._alive >= 0:
                 os.close(self._alive)
+                self._alive = -1
             if self._process.stdout is not None:
                 self._process.stdout.close()
 

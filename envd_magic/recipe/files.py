@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COPY = "copy"
 SOURCE = "source"
 _ROOT = "root"
+# Folders that link to each other from outside have no end.
+_DEEPEST = 64
 # The folder's own mode counts only where the base image has no /root.
 _ROOT_ENTRY = FileEntry(mode=0o700)
 
@@ -55,16 +57,12 @@ def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     # flytekit finds nothing below "." or a path that ends in a slash.
     root = Path(spec.source_root).resolve()
     ignore = IgnoreGroup(str(root), [GitIgnore, DockerIgnore, StandardIgnore])
-    files, _ = ls_files(str(root), mode, deref_symlinks=False, ignore_group=ignore)
     entries: dict[str, FileEntry] = {}
-    for file in files:
-        relative = (
-            Path(file).resolve().relative_to(root)
-            if mode.name != "ALL"
-            else Path(os.path.relpath(file, root))
-        )
-        name = PurePosixPath(SOURCE, _ROOT, *relative.parts)
-        entries[str(name)] = FileEntry(source=Path(file))
+    # Modules are known by the path that they were imported by, which may be a link's.
+    for top in dict.fromkeys((str(root), os.path.abspath(spec.source_root))):  # noqa: PTH100
+        for file in ls_files(top, mode, deref_symlinks=False, ignore_group=ignore)[0]:
+            name = PurePosixPath(SOURCE, _ROOT, *Path(os.path.relpath(file, top)).parts)
+            entries[str(name)] = FileEntry(source=Path(file))
     if entries:
         entries[f"{SOURCE}/{_ROOT}"] = _ROOT_ENTRY
     else:
@@ -94,14 +92,18 @@ def _entry(
 ) -> Iterator[tuple[str, FileEntry]]:
     if path.is_symlink():
         link = os.readlink(path)  # noqa: PTH115 - Path.readlink would normalise it
-        if not os.path.isabs(link) and path.resolve().is_relative_to(top):  # noqa: PTH117
+        end = Path(os.path.realpath(path))  # where Path.resolve would raise for a loop
+        if not os.path.isabs(link) and end.is_relative_to(top):  # noqa: PTH117
             yield str(target), FileEntry(link=link)
             return
         if not path.exists():
             warnings.append(f"copy: {str(path)!r} is a link to nothing and is left out")
             return
         if path.is_dir():
-            yield from _tree(path.resolve(), target, warnings)
+            if top.is_relative_to(end) or len(target.parts) > _DEEPEST:
+                warnings.append(f"copy: {str(path)!r} links to a folder around it and is left out")
+                return
+            yield from _tree(end, target, warnings)
             return
     if not stat.S_ISREG(path.stat().st_mode):
         warnings.append(f"copy: {str(path)!r} is no file, folder or link and is left out")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
 from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
 from envd_magic.spec.requirements import Requirements, read_requirements
-from envd_magic.spec.secrets import has_login
+from envd_magic.spec.secrets import has_login, urls_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +75,10 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     step.credentials = requirements.credentials + [
         url
         for item in (*packages, spec.pip_index or "", *(spec.pip_extra_index_url or []))
-        for url in item.split()
+        for url in urls_in(item)
         if has_login(url)
     ]
-    step.credentials += [url for url in (spec.pip_extra_args or "").split("=") if has_login(url)]
+    step.credentials += [url for url in urls_in(spec.pip_extra_args or "") if has_login(url)]
     asked = _question(spec, packages, requirements)
     fields = tuple(name for name in ("packages", "requirements") if getattr(spec, name) is not None)
     program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()

@@ -50,6 +50,11 @@ class FileEntry:
     link: str | None = None
     mode: int = 0o644
 
+    @property
+    def is_folder(self) -> bool:
+        """Is it a folder?"""
+        return self.source is None and self.data is None and self.link is None
+
     def place(self, path: Path) -> None:
         """Write it to `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +69,12 @@ class FileEntry:
             path.chmod(self.mode)
         else:
             path.mkdir(exist_ok=True)
-            path.chmod(self.mode)
 
     def digest(self) -> str:
         """A hash of what it puts into the folder."""
         if self.link is not None:
             return f"link {self.link}"
-        if self.source is None and self.data is None:
+        if self.is_folder:
             return f"folder {self.mode:o}"
         content = hashlib.sha256()
         if self.data is not None:
@@ -160,9 +164,12 @@ class Recipe:
         """Write the folder below `parent` and give the path of build.envd in it."""
         folder = parent / FOLDER
         folder.mkdir(mode=0o700)
-        # Folders first and deepest last, since a folder's entry also sets its mode.
         for name, entry in sorted(self.files.items()):
             entry.place(folder / name)
+        # The folders' own modes last, the deepest first: one of them may forbid writing.
+        for name, entry in sorted(self.files.items(), reverse=True):
+            if entry.is_folder:
+                (folder / name).chmod(entry.mode)
         path = folder / "build.envd"
         path.write_text(self.text, encoding="utf-8")
         return path

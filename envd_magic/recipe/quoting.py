@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # hexadecimal digits stop at 0x7f, the others take four or eight.
 _STARLARK_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+# https://www.gnu.org/software/bash/manual/html_node/Bash-Variables.html
+_READ_ONLY = {"UID", "EUID", "PPID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO"}
 _NEEDS_ESCAPE = re.compile('[\\\\"\x00-\x1f\x7f]')
 
 
@@ -37,9 +39,8 @@ def _escape(match: re.Match[str]) -> str:
 
 def starlark_block(value: str) -> str:
     """A Starlark string over several lines, readable as it stands."""
-    text = value.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if text.endswith('"'):
-        text = text[:-1] + '\\"'
+    # Only a quote before another, or before the end, could end the string.
+    text = re.sub(r'"(?="|\Z)', r'\\"', value.replace("\\", "\\\\"))
     return '"""' + _CONTROL.sub(_escape, text) + '"""'
 
 
@@ -63,8 +64,12 @@ def shell(value: str) -> str:
 
 
 def exports(variables: Mapping[str, str]) -> str:
-    """Lines of bash that export variables."""
-    return "".join(f"export {name}={shell(value)}\n" for name, value in variables.items())
+    """Lines of bash that export variables; what bash can export none of is left out."""
+    return "".join(
+        f"export {name}={shell(value)}\n"
+        for name, value in variables.items()
+        if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name not in _READ_ONLY
+    )
 
 
 def heredoc(text: str, word: str) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, SpecError
-from envd_magic.spec.checks import unknown
+from envd_magic.spec.checks import close, unknown
 from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.problems import Problem
 
@@ -97,10 +97,12 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
         for statement in tree.body
         for target in _targets(statement)
         for name in ast.walk(target)
-        if isinstance(name, ast.Name)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
     }
     fields = assigned & BY_NAME.keys()
     others = {name for name in assigned - fields if not name.startswith("_")}
+    if not fields and not any(close(name, BY_NAME) for name in others):
+        raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
     for name in sorted(others):
         if not _is_read(tree, name):
             raise CellError(Problem("", unknown("field", name, BY_NAME)))
@@ -117,7 +119,9 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
 def _targets(statement: ast.stmt) -> list[ast.expr]:
     if isinstance(statement, ast.Assign):
         return statement.targets
-    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+    if isinstance(statement, ast.AugAssign) or (
+        isinstance(statement, ast.AnnAssign) and statement.value is not None
+    ):
         return [statement.target]
     return []
 
@@ -136,6 +140,12 @@ def _error(message: str) -> CellError:
 def _refused(error: ValueError) -> SpecError:
     if isinstance(error, SpecError):
         return error
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or "flytekit" not in trace.tb_frame.f_code.co_filename:
+        # Some other value's own error, in an argument.
+        raise error
     text = str(error)
     field = next((name for name in BY_NAME if text.startswith(f"{name} ")), "")
     return SpecError(Problem(field, text.removeprefix(field).strip()))

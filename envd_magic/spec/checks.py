@@ -19,13 +19,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html (Source, Version), with apt's
 # own `:architecture`, `=version` and `/release`. A trailing "-" would make apt remove a package.
 _APT = re.compile(
-    r"[a-z0-9][a-z0-9+.\-]*[a-z0-9+](:[a-z0-9\-]+)?"
-    r"(=[0-9A-Za-z][0-9A-Za-z.+:~\-]*|/[a-z0-9][a-z0-9.\-]*)?"
+    r"[a-z0-9][a-z0-9+.\-]*[a-z0-9+](:[a-z0-9]([a-z0-9\-]*[a-z0-9])?)?"
+    r"(=[0-9A-Za-z]([0-9A-Za-z.+:~\-]*[0-9A-Za-z.+~])?|/[a-z0-9]([a-z0-9.\-]*[a-z0-9])?)?"
 )
 # https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,8 +44,8 @@ _CUDA_VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
 # https://docs.conda.io/projects/conda/en/latest/user-guide/concepts/pkg-specs.html, the forms
 # that a command line takes without a shell's help.
 _CONDA = re.compile(
-    r"([A-Za-z0-9_.\-/]+::)?[A-Za-z0-9_][A-Za-z0-9_.\-]*"
-    r"(\s*(=|==|>=|<=|>|<|!=|~=)\s*[A-Za-z0-9_.*+!,|<>=~\-]+)*(=[A-Za-z0-9_.*\-]+)?"
+    r"([A-Za-z0-9_][A-Za-z0-9_.\-/]*::)?[A-Za-z0-9_][A-Za-z0-9_.\-]*"
+    r"( ?[=<>!~]=? ?[A-Za-z0-9_.*+!,|<>=~\-]+)?"
 )
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]*")
 # https://pip.pypa.io/en/stable/topics/vcs-support/
@@ -53,6 +53,7 @@ _URL_REQUIREMENT = re.compile(
     r"((git|hg|svn|bzr)\+(https?|ssh|git|file|svn|sftp|lp|static-http)|https?|file)://\S+"
 )
 INSTALLERS = ("uv", "pip")
+_ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tgz|tar\.bz2)$")
 
 
 def text(field: str, value: Any) -> Iterator[Problem]:
@@ -111,8 +112,12 @@ def requirement_problem(item: str) -> str | None:  # noqa: PLR0911 - one a kind 
     The form is PEP 508's, or a bare URL (`git+https://…`, `https://….whl`).
     """
     stripped = item.strip()
-    if "\n" in item or "\r" in item:
-        return "is no Python requirement: it has a line break in it; make it two items"
+    if not item.isprintable():
+        return "is no Python requirement: it has a line break, a tab or a control character in it"
+    if _ARCHIVE.search(stripped.partition(";")[0].strip()) and "://" not in stripped:
+        return (
+            "is no Python requirement but a file; put it into `copy` and install it with `commands`"
+        )
     if _URL_REQUIREMENT.match(stripped):
         url, _, marker = stripped.partition(" ;")
         if re.search(r"[\s\"'`<>]", url.strip()):
@@ -219,6 +224,14 @@ def indexes(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(field, why, item)
 
 
+def _there(path: str | Path, question: Callable[[Path], bool]) -> bool:
+    """Ask about a path; a text that can be none (too long, say) is nowhere."""
+    try:
+        return question(Path(path))
+    except (OSError, ValueError):
+        return False
+
+
 def copied_paths(field: str, value: Any) -> Iterator[Problem]:
     """Files and folders below the current folder, which are there."""
     if found := list(texts(field, value)):
@@ -230,7 +243,7 @@ def copied_paths(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(
                 field, "expected a path below the current folder, with no '..' in it", item
             )
-        elif not item or not Path(item).exists():
+        elif not item or not _there(item, Path.exists):
             yield Problem(field, f"is not there (looked in {Path.cwd()})", item)
 
 
@@ -238,7 +251,7 @@ def existing_file(field: str, value: Any) -> Iterator[Problem]:
     """A file that can be read."""
     if found := list(text(field, str(value) if isinstance(value, Path) else value)):
         yield from found
-    elif not Path(value).is_file():
+    elif not _there(value, Path.is_file):
         yield Problem(field, f"there is no file {str(value)!r} (looked in {Path.cwd()})")
 
 
@@ -246,7 +259,7 @@ def existing_folder(field: str, value: Any) -> Iterator[Problem]:
     """A folder."""
     if found := list(text(field, str(value) if isinstance(value, Path) else value)):
         yield from found
-    elif not Path(value).is_dir():
+    elif not _there(value, Path.is_dir):
         yield Problem(field, f"there is no folder {str(value)!r} (looked in {Path.cwd()})")
 
 
@@ -269,7 +282,7 @@ def registry_config(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(field, 'an entry needs a "name"', f"registries {number}")
             continue
         for key in ("ca", "cert", "key"):
-            if entry.get(key) and not Path(entry[key]).is_file():
+            if entry.get(key) and not _there(str(entry[key]), Path.is_file):
                 yield Problem(field, f'"{key}": there is no file {entry[key]!r}', entry["name"])
 
 
@@ -294,6 +307,8 @@ def secret_mounts(field: str, value: Any) -> Iterator[Problem]:
 def image(field: str, value: Any) -> Iterator[Problem]:
     """The name of an image, as Docker writes it (an ImageSpec is checked by itself)."""
     if not isinstance(value, str):
+        if not hasattr(value, "image_name"):
+            yield Problem(field, f"expected the name of an image or an ImageSpec, got {value!r}")
         return
     if not _REFERENCE.fullmatch(value):
         yield Problem(field, f"{value!r} is no image; expected [registry/]name[:tag][@digest]")
@@ -371,9 +386,21 @@ def builder_options(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(field, message, "installer")
 
 
+def mapping(field: str, value: Any) -> Iterator[Problem]:
+    """Anything that has names and values."""
+    if not isinstance(value, dict):
+        yield Problem(field, f"expected a mapping, got {value!r}")
+
+
+def close(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that was probably meant."""
+    found = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, with the close one and what there is."""
     names: Sequence[str] = sorted(known)
-    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    meant = close(name, names)
+    hint = f"did you mean {meant!r}? " if meant else ""
     return f"unknown {kind} {name!r}; {hint}There is: {', '.join(names)}"

@@ -271,7 +271,7 @@ FIELDS: tuple[Field, ...] = (
         "mapping",
         "Options of flytekit's default builder; envd has no use for them.",
         "warned about",
-        lambda _field, _value: iter(()),
+        checks.mapping,
     ),
 )
 

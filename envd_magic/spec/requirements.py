@@ -13,7 +13,7 @@ from pathlib import Path
 from envd_magic.errors import SpecError
 from envd_magic.spec.checks import requirement_problem
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.secrets import has_login
+from envd_magic.spec.secrets import has_login, urls_in
 
 FIELD = "requirements"
 
@@ -138,7 +138,7 @@ def _line(  # noqa: PLR0913 - one line of a file, and all that reading it fills
     if not line:
         return ""
     where = f"{path}, line {number}"
-    found.credentials += [url for url in re.findall(r"\S+://\S+", line) if has_login(url)]
+    found.credentials += [url for url in urls_in(line) if has_login(url)]
     if nested := _NESTED.fullmatch(line):
         kind = "-r" if (nested["long"] or "r").startswith("r") and nested["short"] != "c" else "-c"
         return f"{kind} {_nested(nested['path'], path, found, names, problems, where)}"

@@ -26,8 +26,9 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$",
     re.IGNORECASE,
 )
-# Begins with plain characters, so that it is not tried at every place of a long text.
-_URL_LOGIN = re.compile(r"://([^\s/@'\"]+)@")
+# The login pattern begins with plain characters, so that it is not tried at every place of a long text.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+")
+_URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
 
 def is_secret_name(name: str) -> bool:
@@ -86,28 +87,33 @@ def spec_secrets(spec: ImageSpec, further: Iterable[str] = ()) -> Secrets:
 
 
 def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
-    for url in _urls(spec):
+    # A spec that is refused is shown too: nothing here trusts the types of its fields.
+    for url in (*_urls(spec), *further):
         yield from url_secrets(url)
-    for url in further:
-        yield from url_secrets(url)
-    for name, value in (spec.env or {}).items():
+    for name, value in spec.env.items() if isinstance(spec.env, dict) else ():
         if isinstance(value, str):
             if is_secret_name(str(name)):
                 yield from _parts(value)
-            yield from url_secrets(value)
-    for pair in spec.pip_secret_mounts or []:
-        yield from _file_values(Path(pair[0]))
+            for url in urls_in(value):
+                yield from url_secrets(url)
+    for pair in spec.pip_secret_mounts if isinstance(spec.pip_secret_mounts, list) else ():
+        if isinstance(pair, (list, tuple)) and pair and isinstance(pair[0], str):
+            yield from _file_values(Path(pair[0]))
     if hasattr(spec.base_image, "pip_secret_mounts"):
         yield from _values(spec.base_image, ())
 
 
 def _urls(spec: Any) -> Iterator[str]:
-    for value in (spec.pip_index, spec.pip_extra_args):
-        if isinstance(value, str):
-            yield from value.split()
-    for values in (spec.pip_extra_index_url, spec.packages, spec.commands):
-        for value in values or []:
-            yield from re.findall(r"\S+://\S+", value)
+    fields = (spec.pip_index, spec.pip_extra_args, spec.pip_extra_index_url)
+    for value in (*fields, spec.packages, spec.commands):
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(text, str):
+                yield from urls_in(text)
+
+
+def urls_in(text: str) -> list[str]:
+    """Find the URLs in a text, whatever stands around them."""
+    return _URL.findall(text)
 
 
 def url_secrets(url: str) -> Iterator[str]:
@@ -139,16 +145,19 @@ def _file_values(path: Path) -> Iterator[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Lines of a secret, since logs come in lines, and the values in `name = value` lines."""
+    """Lines of a secret, since logs come in lines, and the values that stand behind names."""
     for line in text.splitlines():
         stripped = line.strip()
         if not stripped:
             continue
         yield stripped
-        yield from url_secrets(stripped.partition("=")[2].strip())
-        words = re.split(r"[\s=:]+", stripped)
-        yield from (
-            word
-            for name, word in pairwise(words)
-            if is_secret_name(name) or name.lower() in ("password", "login", "account")
-        )
+        for url in urls_in(stripped):
+            yield from url_secrets(url)
+        words = stripped.split()
+        for name, word in pairwise(words):
+            if is_secret_name(name) or name.lower() in ("password", "login", "account"):
+                yield word.strip("\"',")
+        # `name = value`, `name: value`, `"name": "value"`
+        for name, value in re.findall(r"[\"']?([\w.\-]+)[\"']?\s*[=:]\s*(.+)", stripped):
+            if is_secret_name(name):
+                yield value.strip(" \t\"',{}")

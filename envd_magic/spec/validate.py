@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.errors import SpecError
 from envd_magic.spec.fields import FIELDS
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.secrets import has_login
+from envd_magic.spec.secrets import has_login, urls_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def problems_of(spec: ImageSpec) -> list[Problem]:
         for problem in field.check(field.name, value)
     ]
     found += _together(spec)
-    if not isinstance(spec.base_image, str) and spec.base_image is not None:
+    if hasattr(spec.base_image, "image_name"):
         found += [
             Problem(f"base_image.{inner.field}", inner.message, inner.item, inner.fatal)
             for inner in problems_of(spec.base_image)
@@ -105,12 +105,12 @@ def _extra_args(value: str) -> Iterator[Problem]:
     if words and not words[0].startswith("-"):
         yield Problem("pip_extra_args", "expected options; packages go into `packages`", words[0])
     for word in words:
-        if word in ("-r", "--requirement", "-e", "--editable") or word.startswith("--requirement="):
+        if word.startswith(("-r", "-e", "--requirement", "--editable")):
             yield Problem("pip_extra_args", "files go into `requirements`", word)
 
 
 def _warned(spec: ImageSpec) -> Iterator[Problem]:
-    if spec.builder_config:
+    if isinstance(spec.builder_config, dict):
         for name in spec.builder_config:
             yield Problem(
                 "builder_config",
@@ -140,7 +140,7 @@ def _warned(spec: ImageSpec) -> Iterator[Problem]:
         )
     env: dict[Any, Any] = spec.env if isinstance(spec.env, dict) else {}
     for name, value in env.items():
-        if isinstance(value, str) and has_login(value):
+        if isinstance(value, str) and any(has_login(url) for url in urls_in(value)):
             yield Problem(
                 "env", "has credentials in a URL, and it stays in the image", name, fatal=False
             )
