@@ -169,9 +169,10 @@ class ProgressReader:
         elif rest.startswith("ERROR: ") or rest == "CANCELED":
             self._ended.add(number)
             yield StepFailed(number, name, rest.removeprefix("ERROR: "))
-        elif _OUTPUT.match(rest) and (glued := _GLUED_DONE.search(rest)):
-            if int(glued[1]) == number:
-                yield from self._block(number, glued[2])
+        elif (
+            _OUTPUT.match(rest) and (glued := _GLUED_DONE.search(rest)) and int(glued[1]) == number
+        ):
+            yield from self._block(number, glued[2])
 
     def _rest_of_name(self, text: str, start: int) -> Generator[Output | StepEvent, None, int]:
         """Read on in a name of several lines, to the empty line or the next block."""

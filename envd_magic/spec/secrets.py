@@ -26,7 +26,7 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$",
     re.IGNORECASE,
 )
-# The login pattern begins with plain characters, so that it is not tried at every place of a long text.
+# The login begins with plain characters, so that it is not tried at every place of a long text.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+")
 _URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
