@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ def envd_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _isolated(envd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test from the user's own envd."""
     monkeypatch.setenv(_HOME, str(envd_home))
+    # Tests start envd by its name too; it lies beside the interpreter.
+    beside = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", f"{beside}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture(scope="session")

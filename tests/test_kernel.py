@@ -81,7 +81,7 @@ def test_a_failure_shows_the_spec_and_the_original_exception(notebook: Kernel) -
     cell = notebook.run(
         "%%envd_build broken\n"
         'ImageSpec(name="broken", env={"API_TOKEN": "hush-hush-42"}, '
-        'commands=["echo $API_TOKEN", "echo gone wrong >&2; exit 3"])'
+        'commands=["echo $API_TOKEN", "echo gone wrong >&2; sleep 0.5; exit 3"])'
     )
     assert cell.error == "BuildError"
     assert "commands=[" in cell.text

@@ -105,7 +105,9 @@ def test_private_names_do_not_stay_in_the_engine(lab: Lab) -> None:
 def test_the_last_result_tells_of_a_failure_too(lab: Lab) -> None:
     assert lab
     with pytest.raises(BuildError) as caught:
-        build(ImageSpec(name="failed", env=fresh(), commands=["echo the reason; exit 4"]))
+        build(
+            ImageSpec(name="failed", env=fresh(), commands=["echo the reason; sleep 0.5; exit 4"])
+        )
     result = last_result()
     assert result is not None
     assert result.status == "failed"
