@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envd_magic.pipeline.build import Options, build_spec, last_result, write_recipe
 from envd_magic.recipe.compose import compose
@@ -52,11 +52,18 @@ def build(
     EnvdMagicError
         If it cannot be built.
     """
-    # flytekit keeps a tag once it was asked for, however the files change.
-    spec.__dict__.pop("tag", None)
     forced = bool(spec._is_force_push) if force is None else force  # noqa: SLF001
     options = Options(context=context, push=push, force=forced, listener=listener)
-    return build_spec(spec, options)
+    return build_spec(refreshed(spec), options)
+
+
+def refreshed(spec: ImageSpec) -> ImageSpec:
+    """Let a spec look at its files again: flytekit keeps a tag once it was asked for."""
+    one: Any = spec
+    while hasattr(one, "base_image"):
+        one.__dict__.pop("tag", None)
+        one = one.base_image
+    return spec
 
 
 def preview(spec: ImageSpec) -> Recipe:

@@ -8,6 +8,7 @@ The tree::
     ├── EnvdNotFoundError    there is no envd program
     ├── EnvdVersionError     the envd program is too old
     ├── ContextError         the envd context is not there or cannot be used
+    ├── CommandError         a command that was run in an image failed
     ├── EngineError          the Docker engine cannot be reached or refused
     │   ├── BaseImageError   the base image is neither in the engine nor in its registry
     │   └── PushError        the registry did not take the image
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class EnvdMagicError(Exception):
     """Base of all errors of this package."""
 
-    def _render_traceback_(self) -> list[str]:
+    def _render_traceback_(self: BaseException) -> list[str]:
         """Show the message alone in IPython: where in our code it was raised helps nobody."""
         return [f"{type(self).__name__}: {self}"]
 
@@ -65,6 +66,10 @@ class EnvdVersionError(EnvdMagicError):
 
 class ContextError(EnvdMagicError):
     """An envd context is not there or cannot be used."""
+
+
+class CommandError(EnvdMagicError):
+    """A command that was run in an image ended with another status than 0."""
 
 
 class EngineError(EnvdMagicError):
@@ -109,3 +114,5 @@ class BuildError(EnvdError):
 
 class BuildInterrupted(KeyboardInterrupt):
     """The user stopped the build; later cells stop as they do for any interrupt."""
+
+    _render_traceback_ = EnvdMagicError._render_traceback_

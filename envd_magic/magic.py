@@ -2,152 +2,161 @@
 
 from __future__ import annotations
 
-import keyword
+import atexit
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import cell_magic, line_magic, magics_class
 
-from envd_magic.errors import EnvdMagicError
-from envd_magic.options import (
-    SPEC_OPTIONS,
-    HelpRequested,
-    build_parser,
-    doctor_parser,
-    preview_parser,
-)
+from envd_magic.interactive.commands import COMMANDS, overview
+from envd_magic.interactive.options import HelpRequested, build_parser
+from envd_magic.interactive.settings import Settings
 from envd_magic.shell import import_flytekit
+from envd_magic.spec.names import unknown
 
 if TYPE_CHECKING:
     import argparse
 
-    from flytekit import ImageSpec
     from IPython.core.interactiveshell import InteractiveShell
 
-_COMMANDS = ("preview", "doctor")
-_ENVD_HELP = """usage: %envd preview SPEC
-       %envd doctor [SPEC] [--context NAME]
+    from envd_magic.interactive.jobs import Jobs
+    from envd_magic.spec.several import Specs
 
-preview  show what envd would be told for an ImageSpec
-doctor   tell whether what a build needs is there
-
-Each command has --help. To build, see: %%envd_build --help"""
+# Commands that look at no ImageSpec.
+_LIGHT = ("images", "builds", "wait", "cancel", "config")
 
 
 @magics_class
-class EnvdMagics(Magics):
-    """``%%envd_build`` and ``%envd``."""
+class EnvdMagic(Settings):
+    """``%%envd_build`` and ``%envd``, and their settings."""
+
+    _jobs: Jobs | None = None
 
     @cell_magic
     def envd_build(self, line: str, cell: str) -> None:
-        """Build the image of the ImageSpec in this cell; ``%%envd_build --help`` tells more."""
+        """Build the image of the ImageSpec in this cell."""
+        from envd_magic.interactive.choose import configured, is_name
+
         try:
             options = build_parser().parse_line(line)
         except HelpRequested as asked:
             print(asked)
             return
-        if options.variable is not None and not _is_name(options.variable):
+        if options.variable is not None and not is_name(options.variable):
             raise UsageError(f"%%envd_build: {options.variable!r} is no name of a variable")
         import_flytekit(self.shell)
-        from envd_magic.spec.cell import spec_from_cell, with_options
+        from envd_magic.interactive.tracebacks import short_tracebacks
+        from envd_magic.spec.cell import specs_from_cell
+        from envd_magic.spec.yaml_form import specs_from_yaml
 
-        spec = spec_from_cell(cell, self.shell.user_ns)
-        spec = with_options(spec, {name: getattr(options, name) for name in SPEC_OPTIONS})
-        if options.dry_run:
-            self._show(spec)
-            return
-        self._build(spec, options)
-        if options.variable is not None:
-            self.shell.user_ns[options.variable] = spec
+        with short_tracebacks(self.shell, whole=options.traceback):
+            specs = (
+                specs_from_yaml(cell) if options.yaml else specs_from_cell(cell, self.shell.user_ns)
+            )
+            if options.dry_run:
+                self.show(configured(specs, options, self))
+            else:
+                self.build(specs, options)
 
     @line_magic
     def envd(self, line: str) -> None:
-        """Preview a spec, or ask whether all is there; ``%envd --help`` tells more."""
-        command, _, rest = line.strip().partition(" ")
-        if command in _COMMANDS:
-            import_flytekit(self.shell)
+        """Look at, build, run and tidy up images of ImageSpecs."""
+        name, _, rest = line.strip().partition(" ")
+        if name in ("", "--help", "-h", "help"):
+            print(overview())
+            return
+        command = COMMANDS.get(name)
+        if command is None:
+            raise UsageError(f"%envd: {unknown('command', name, COMMANDS)}")
         try:
-            if command == "preview":
-                self._show(self._spec(preview_parser().parse_line(rest).spec))
-            elif command == "doctor":
-                self._doctor(doctor_parser().parse_line(rest))
-            elif command in ("", "--help", "-h", "help"):
-                print(_ENVD_HELP)
-            else:
-                from envd_magic.spec.checks import unknown
-
-                raise UsageError(f"%envd: {unknown('command', command, _COMMANDS)}")
+            options = command.parser().parse_line(rest)
         except HelpRequested as asked:
             print(asked)
+            return
+        if name not in _LIGHT:
+            import_flytekit(self.shell)
+        from envd_magic.interactive.tracebacks import short_tracebacks
 
-    def _build(self, spec: ImageSpec, options: argparse.Namespace) -> None:
-        from envd_magic.api import build, last_result
-        from envd_magic.spec.secrets import spec_secrets
-        from envd_magic.view.plain import PlainView, failure_text, result_text
+        with short_tracebacks(self.shell, whole=getattr(options, "traceback", False)):
+            command.do(self, options)
 
-        view = PlainView()
-        before = last_result()
-        try:
-            result = build(
-                spec,
-                context=options.context,
-                push=options.push,
-                force=options.force or None,
-                listener=view,
-            )
-        except BaseException as error:
-            view.flush()
-            # No result of this build: it was refused before anything ran.
-            mine = last_result() if last_result() is not before else None
-            if isinstance(error, Exception):
-                print(failure_text(spec, spec_secrets(spec), mine))
-            elif mine is not None:
-                print(f"Stopped. log: {mine.log_file}")
-            raise
-        view.flush()
-        print(result_text(result, options.variable))
+    @property
+    def jobs(self) -> Jobs:
+        """The builds of this session."""
+        if self._jobs is None:
+            from envd_magic.interactive.jobs import Jobs
 
-    def _show(self, spec: ImageSpec) -> None:
+            self._jobs = Jobs(self.shell)
+            atexit.register(self._jobs.end)
+        return self._jobs
+
+    def build(self, specs: Specs, options: argparse.Namespace) -> None:
+        """Build specs as options and settings say, here or in the background."""
+        from envd_magic.interactive.choose import build_options, configured
+        from envd_magic.pipeline.stop import Stop
+
+        stop = Stop()
+        job = self.jobs.make(
+            configured(specs, options, self),
+            build_options(options, self, stop),
+            stop,
+            options.variable,
+        )
+        build = self.jobs.start if options.background else self.jobs.run
+        build(job, quiet=options.quiet, tail=self.setting("tail"))
+
+    def show(self, specs: Specs) -> None:
+        """Show the recipes of specs."""
+        from IPython.display import display
+
         from envd_magic.api import preview
         from envd_magic.spec.secrets import spec_secrets
-        from envd_magic.view.plain import recipe_text
+        from envd_magic.view.display import is_kernel
+        from envd_magic.view.text import fenced, recipe_text
 
-        print(spec_secrets(spec).mask(recipe_text(preview(spec))))
+        for _, spec in specs.items:
+            text = spec_secrets(spec).mask(recipe_text(preview(spec)))
+            if is_kernel(self.shell):
+                display({"text/plain": text, "text/markdown": fenced(text)}, raw=True)
+            else:
+                print(text)
 
-    def _doctor(self, options: argparse.Namespace) -> None:
-        from envd_magic.pipeline.doctor import examine
-
-        spec = None if options.spec is None else self._spec(options.spec)
-        for finding in examine(spec, options.context):
-            print(finding)
-
-    def _spec(self, text: str) -> ImageSpec:
-        """Give the ImageSpec that a variable or an expression stands for."""
-        from flytekit import ImageSpec
-
-        if _is_name(text) and text not in self.shell.user_ns:
-            raise UsageError(f"%envd: there is no variable {text!r}")
-        value: Any = self.shell.ev(text)
-        if not isinstance(value, ImageSpec):
-            raise UsageError(f"%envd: {text} is {type(value).__name__}, not an ImageSpec")
-        return value
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        if self._jobs is not None:
+            atexit.unregister(self._jobs.end)
+            self._jobs.end()
 
 
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
+# One text for ``--help`` and for ``?``.
+EnvdMagic.envd_build.__doc__ = build_parser().format_help()
+EnvdMagic.envd.__doc__ = overview()
 
 
 def load(shell: InteractiveShell) -> None:
     """Add the magics; a second time changes nothing."""
-    if "EnvdMagics" not in shell.magics_manager.registry:
-        shell.register_magics(EnvdMagics)
+    if EnvdMagic.__name__ in shell.magics_manager.registry:
+        return
+    shell.register_magics(EnvdMagic)
+    from envd_magic.interactive import completion, hover
+
+    completion.install(shell)
+    hover.install(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take the magics away."""
-    shell.magics_manager.registry.pop("EnvdMagics", None)
+    """Take everything away: magics, settings, completion, help, and what runs in the background."""
+    from envd_magic.interactive import completion, hover
+
+    completion.remove(shell)
+    hover.remove(shell)
+    magics: Any = shell.magics_manager.registry.pop(EnvdMagic.__name__, None)
     shell.magics_manager.magics["cell"].pop("envd_build", None)
     shell.magics_manager.magics["line"].pop("envd", None)
+    if magics is not None:
+        magics.close()
+        if magics in shell.configurables:
+            shell.configurables.remove(magics)
 
 
-__all__ = ["EnvdMagicError", "EnvdMagics", "load", "unload"]
+__all__ = ["EnvdMagic", "load", "unload"]

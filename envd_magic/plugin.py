@@ -44,22 +44,23 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         view = PlainView(whole=True)
         try:
             result = build_spec(image_spec, Options(force=True, listener=view))
-        except Exception:
+        except Exception as error:
             view.flush()
-            _explain(image_spec)
+            _explain(error, image_spec)
             raise
         view.flush()
         return result.image
 
 
-def _explain(spec: ImageSpec) -> None:
+def _explain(error: Exception, spec: ImageSpec) -> None:
     from envd_magic.pipeline.build import last_result
     from envd_magic.spec.secrets import spec_secrets
-    from envd_magic.view.plain import failure_text
+    from envd_magic.view.cards import failure_card
+    from envd_magic.view.text import card_text
 
     result = last_result()
-    ours = result is not None and result.status == "failed"
-    print(failure_text(spec, spec_secrets(spec), result if ours else None), flush=True)
+    ours = result if result is not None and result.status == "failed" else None
+    print(card_text(failure_card(error, spec, spec_secrets(spec), ours)), flush=True)
 
 
 def register() -> None:

@@ -42,6 +42,8 @@ class Cell:
         self.error: str | None = None
         self.error_text = ""
         self.messages = 0
+        self.shown: dict[str, str] = {}
+        """The last output that is no stream, by its kinds."""
         self.done = False
 
     def until(self, text: str) -> Cell:
@@ -71,8 +73,9 @@ class Cell:
         self.messages += 1
         if message["msg_type"] == "stream":
             self.text += content["text"]
-        elif message["msg_type"] in ("execute_result", "display_data"):
+        elif message["msg_type"] in ("execute_result", "display_data", "update_display_data"):
             self.text += content["data"].get("text/plain", "")
+            self.shown = content["data"]
         elif message["msg_type"] == "error":
             self.error = content["ename"]
             self.error_text = "\n".join(content["traceback"])

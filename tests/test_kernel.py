@@ -60,7 +60,7 @@ def test_stopping_ends_the_build_and_its_processes(notebook: Kernel, lab: Lab) -
         f"%%envd_build stopped\n"
         f'ImageSpec(name="stopped", commands=["echo start-{mark}; exec sleep 1234567"])'
     )
-    cell.until(f"start-{mark}\n")
+    cell.until(f"start-{mark}")
     began = time.monotonic()
     notebook.manager.interrupt_kernel()
     cell.finish()
@@ -139,7 +139,7 @@ def test_a_killed_kernel_leaves_no_process(lab: Lab, tmp_path: Path) -> None:
         cell = running.start(
             f"%%envd_build\nImageSpec(name='killed', commands=['echo at-{mark}; sleep 1234567'])"
         )
-        cell.until(f"at-{mark}\n")
+        cell.until(f"at-{mark}")
         assert envd_processes()
         running.manager.shutdown_kernel(now=True)
         deadline = time.monotonic() + 5

@@ -8,7 +8,7 @@ import pytest
 from flytekit import ImageSpec
 from IPython.core.error import UsageError
 
-from envd_magic.options import (
+from envd_magic.interactive.options import (
     SPEC_OPTIONS,
     HelpRequested,
     MagicParser,

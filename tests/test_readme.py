@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envd_magic.options import build_parser
+from envd_magic.interactive.options import build_parser
 from envd_magic.spec.fields import FIELDS
 
 README = Path(__file__).parent.parent / "README.md"

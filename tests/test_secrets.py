@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from envd_magic.recipe.compose import compose
 from envd_magic.spec.secrets import MASK, Secrets, has_login, is_secret_name, spec_secrets
-from envd_magic.view.plain import recipe_text
+from envd_magic.view.text import recipe_text
 
 # Whatever is neither in the mask nor in the way of a URL.
 _LETTERS = string.ascii_letters + string.digits + " .:/@-_%\"'\\\néあ"

@@ -71,13 +71,17 @@ class Home:
         """Is the builder the engine itself, which then sees the engine's own images?"""
         return self.builder == "moby-worker"
 
-    def environment(self, docker: Mapping[str, str] | None = None) -> dict[str, str]:
+    def environment(
+        self, docker: Mapping[str, str] | None = None, *, telemetry: bool = False
+    ) -> dict[str, str]:
         """Variables for an envd process.
 
         Parameters
         ----------
         docker
             What leads to the engine (``DOCKER_HOST`` and the like).
+        telemetry
+            True lets envd tell its makers of what it does.
         """
         user = Path.home()
         environment = {
@@ -86,7 +90,7 @@ class Home:
             **os.environ,
             **(docker or {}),
             "HOME": str(self.path),
-            "ENVD_ANALYTICS": "false",
+            "ENVD_ANALYTICS": "true" if telemetry else "false",
             "BUILDKIT_PROGRESS": "plain",
             # Cuts the names of steps, not the lines that they write.
             "PROGRESS_NO_TRUNC": "0",
@@ -126,7 +130,7 @@ def open_home(program: Program, context: str | None = None, registry: str | None
         wanted = SANDBOX_CONTEXT
     user = Path.home()
     contexts = _read(user / _STATE / "contexts")
-    key = hashlib.sha256(b"\0".join([b"1", program.version.encode(), wanted.encode(), contexts]))
+    key = hashlib.sha256(b"\0".join([b"2", program.version.encode(), wanted.encode(), contexts]))
     homes = cache_folder() / "envd"
     path = homes / key.hexdigest()[:16]
     if not (path / "context").exists():
@@ -136,6 +140,15 @@ def open_home(program: Program, context: str | None = None, registry: str | None
     _link_containers(path, user)
     name, builder, address = (path / "context").read_text("utf-8").split("\n")[:3]
     return Home(path, name, builder, address)
+
+
+def known_contexts() -> list[str]:
+    """Names of the contexts that the user has, as far as an envd home knows them already."""
+    homes = cache_folder() / "envd"
+    found = {"default", SANDBOX_CONTEXT}
+    for path in homes.glob("*/contexts"):
+        found.update(path.read_text("utf-8").split("\n"))
+    return sorted(found - {""})
 
 
 def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
@@ -155,6 +168,7 @@ def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
         for name in _KEYS:
             if not (kept := path.parent / name).exists() and (state / name).exists():
                 shutil.copy2(state / name, kept)
+        _write(new / "contexts", "\n".join(listed).encode())
         _write(new / "context", f"{current}\n{builder}\n{address}\n".encode())
         if path.exists():
             shutil.rmtree(path)

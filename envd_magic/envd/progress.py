@@ -41,10 +41,24 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class StepStarted:
-    """A step has begun, or its name was told."""
+    """A step has begun, or its name was told.
+
+    Parameters
+    ----------
+    number
+        BuildKit's; a build for a second platform counts anew.
+    name
+        What it does.
+    field
+        The ImageSpec field that it comes from, "" if it comes from none.
+    run
+        Which of a build's envd commands it belongs to, from 1 on.
+    """
 
     number: int
     name: str
+    field: str = ""
+    run: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,8 @@ class StepCached:
 
     number: int
     name: str
+    field: str = ""
+    run: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,8 @@ class StepDone:
     number: int
     name: str
     seconds: float
+    field: str = ""
+    run: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,8 @@ class StepFailed:
     number: int
     name: str
     error: str
+    field: str = ""
+    run: int = 1
 
 
 StepEvent = StepStarted | StepCached | StepDone | StepFailed

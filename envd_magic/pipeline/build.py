@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from envd_magic.engine import images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
+from envd_magic.engine.containers import python_of
+from envd_magic.engine.seen import note_registry
 from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.process import Running
 from envd_magic.envd.program import Program, find_envd
@@ -26,7 +28,15 @@ from envd_magic.errors import (
     EnvdNotFoundError,
     SpecError,
 )
-from envd_magic.pipeline.events import Listener, Notice, Phase, PhaseChanged
+from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.events import (
+    Finished,
+    Listener,
+    Notice,
+    Phase,
+    PhaseChanged,
+    Started,
+)
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.recipe.compose import Base, compose
@@ -38,6 +48,7 @@ from envd_magic.spec.secrets import spec_secrets
 if TYPE_CHECKING:
     from flytekit import ImageSpec
 
+    from envd_magic.pipeline.stop import Stop
     from envd_magic.recipe.model import Recipe
 
 PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
@@ -57,12 +68,25 @@ class Options:
         True builds even if the image is there.
     listener
         Is told every event as it comes.
+    stop
+        Stops the build from another thread.
+    log_folder
+        Where the log goes; None takes the usual place.
+    telemetry
+        True lets envd tell its makers of the build.
+    pickled
+        True if the tasks that will run in the image come from a notebook: flytekit pickles those,
+        so Python and flytekit should be the same there and here.
     """
 
     context: str | None = None
     push: bool | None = None
     force: bool = False
     listener: Listener | None = None
+    stop: Stop | None = None
+    log_folder: Path | None = None
+    telemetry: bool = False
+    pickled: bool = False
 
 
 _last: list[BuildResult] = []
@@ -110,11 +134,15 @@ class _Build:
         self.recipe = compose(spec)
         self.push = wants_push(spec, options.push)
         credentials = install_step(spec, "").credentials
-        self.log = BuildLog(self.recipe.image, spec_secrets(spec, credentials), options.listener)
+        secrets = spec_secrets(spec, credentials)
+        self.log = BuildLog(
+            self.recipe.image, secrets, options.listener, options.log_folder, options.stop
+        )
         self.log.recipe = self.recipe
         self.engine = Engine()
         self.private: list[str] = []
         self.digest = ""
+        self.size = 0
 
     def run(self) -> BuildResult:
         """Do it all."""
@@ -127,20 +155,23 @@ class _Build:
                 stack.callback(self._clean)
                 result = self._run()
         except KeyboardInterrupt as error:
-            self._failed("interrupted")
+            self._ended(self._result("stopped", "The build was stopped"))
             raise BuildInterrupted(f"The build of {self.recipe.image} was stopped") from error
         except Exception as error:
-            self._failed(self.log.secrets.mask(str(error)))
+            self._ended(self._result("failed", self.log.secrets.mask(str(error))))
             raise
-        _last[:] = [result]
+        self._ended(result)
         return result
 
     def _run(self) -> BuildResult:
+        # The base image, and what envd does at the end, are steps too.
+        expected = len(self.recipe.rules) * len(self.recipe.platforms) + 2
+        self.log.emit(Started(self.recipe.image, expected))
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)
-        if home.has_engine and not self.options.force and (there := self._existing()):
-            return there
+        if home.has_engine and (there := self._existing()) and not self.options.force:
+            return self._is_there(there)
         for warning in self.recipe.warnings:
             self.log.emit(Notice(warning))
         if home.has_engine:
@@ -190,25 +221,27 @@ class _Build:
             output = f"type=image,name={name}{several},push=true"
             self._envd_build(program, home, recipe, ["--output", output, "--platform", platform])
 
-    def _existing(self) -> BuildResult | None:
-        """Give the result if the image is there and is the one that the recipe makes."""
+    def _existing(self) -> str | None:
+        """Give the digest of the image if it is there and is the one that the recipe makes."""
         name = self.recipe.image
-        if self.push:
+        local = images.inspect(self.engine, name)
+        self.size = local.size if local else 0
+        digest = local.id if local else None
+        if self.push and not self.options.force:
             digest = images.registry_digest(self.engine, name)
-            local = images.inspect(self.engine, name)
-            if digest is None:
-                return None
-            same = local is not None and any(item.endswith(digest) for item in local.digests)
-            if local is not None and same and self._is_older(local):
-                return None
-        else:
-            local = images.inspect(self.engine, name)
-            if local is None or self._is_older(local):
-                return None
-            digest = local.id
+            same = local is not None and any(item.endswith(digest or "-") for item in local.digests)
+            local = local if same else None
+        if local is not None and self._is_older(local):
+            self.log.emit(
+                Notice(f"{name} is there, made by another recipe: this build overwrites the tag")
+            )
+            return None
+        return digest
+
+    def _is_there(self, digest: str) -> BuildResult:
         self.digest = digest
         where = "in its registry" if self.push else "in the engine"
-        self.log.emit(Notice(f"{name} is {where} already; force builds it again"))
+        self.log.emit(Notice(f"{self.recipe.image} is {where} already; force builds it again"))
         return self._result("exists")
 
     def _is_older(self, image: images.ImageInfo) -> bool:
@@ -220,6 +253,7 @@ class _Build:
         """Build and finish for one platform; give the private name of what came out."""
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
         base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
+        self._advise(base)
         name = self.recipe.base
         if home.in_engine and not self.spec.cuda:
             name = SERVER.publish(base.config, platform, images.private_name())
@@ -235,6 +269,12 @@ class _Build:
         self._phase(Phase.FINISH)
         digest = self.recipe.digest()
         return images.finish(self.engine, built, base, recipe.finish, digest)
+
+    def _advise(self, base: images.ImageInfo) -> None:
+        if self.options.pickled and not self.spec.cuda:
+            for text in advice(self.spec, python_of(self.engine, base.id)):
+                if text not in self.log.warnings:
+                    self.log.emit(Notice(text))
 
     def _bootstrap(self, program: Program, home: Home) -> None:
         config = self.recipe.registry_config
@@ -267,7 +307,8 @@ class _Build:
     ) -> None:
         docker = self.engine.environment() if home.has_engine else {}
         try:
-            running = Running([str(program.path), *words], home.environment(docker), folder)
+            environment = home.environment(docker, telemetry=self.options.telemetry)
+            running = Running([str(program.path), *words], environment, folder)
         except OSError as error:
             raise EnvdNotFoundError(f"{program.path} cannot be run: {error}") from error
         with running:
@@ -301,7 +342,7 @@ class _Build:
         if len(made) > 1:
             images.tag(self.engine, first, self.recipe.image)
         info = images.inspect(self.engine, first)
-        self.digest = info.id if info else ""
+        self.digest, self.size = (info.id, info.size) if info else ("", 0)
 
     def _names(self) -> dict[str, str]:
         """Final name for each platform: the image's own if there is one platform."""
@@ -314,6 +355,7 @@ class _Build:
         for name in self._names().values():
             self._phase(Phase.PUSH, name)
             self.digest = images.push(self.engine, name, self.log.line)
+        note_registry(self.spec.registry)
         if len(made) > 1:
             # Imported here, since most builds are for one platform.
             from envd_magic.engine.registry import push_index
@@ -343,10 +385,12 @@ class _Build:
             warnings=tuple(dict.fromkeys(self.log.warnings)),
             pushed=self.push,
             error=error,
+            size=self.size,
         )
 
-    def _failed(self, error: str) -> None:
-        _last[:] = [self._result("failed", error)]
+    def _ended(self, result: BuildResult) -> None:
+        _last[:] = [result]
+        self.log.emit(Finished(result))
 
 
 def write_recipe(recipe: Recipe) -> Path:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
 
 from envd_magic.envd.progress import Output, StepCached, StepDone, StepFailed, StepStarted
+
+if TYPE_CHECKING:
+    from envd_magic.pipeline.result import BuildResult
 
 
 class Phase(Enum):
@@ -19,6 +23,29 @@ class Phase(Enum):
     FINISH = "Finishing the image"
     PUSH = "Pushing"
     DONE = "Done"
+
+
+@dataclass(frozen=True)
+class Started:
+    """The build of an image has begun; a spec's base specs are built, and told, before it.
+
+    Parameters
+    ----------
+    image
+        Full name.
+    expected
+        How many steps it will have, about.
+    """
+
+    image: str
+    expected: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The build of an image has ended, well or not: the last event of it."""
+
+    result: BuildResult
 
 
 @dataclass(frozen=True)
@@ -41,18 +68,22 @@ class Tick:
     """Nothing new came for a moment: a good one to show what has gathered."""
 
 
-Event = PhaseChanged | Notice | Output | Tick | StepStarted | StepCached | StepDone | StepFailed
+StepEvent = StepStarted | StepCached | StepDone | StepFailed
+Event: TypeAlias = "Started | Finished | PhaseChanged | Notice | Output | Tick | StepEvent"
 Listener = Callable[[Event], None]
 
 __all__ = [
     "Event",
+    "Finished",
     "Listener",
     "Notice",
     "Output",
     "Phase",
     "PhaseChanged",
+    "Started",
     "StepCached",
     "StepDone",
+    "StepEvent",
     "StepFailed",
     "StepStarted",
     "Tick",

@@ -18,8 +18,9 @@ from envd_magic.envd.progress import (
     StepStarted,
 )
 from envd_magic.paths import log_folder
-from envd_magic.pipeline.events import Notice, PhaseChanged, Tick
+from envd_magic.pipeline.events import Finished, Notice, PhaseChanged, Tick
 from envd_magic.pipeline.result import Step
+from envd_magic.pipeline.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ _MARK = re.compile(r"# envd_magic: ([a-z_]+)")
 _NOTICE = re.compile(r"^(?:#\d+ \d+\.\d+ )?envd_magic: (.+)$", re.MULTILINE)
 # Characters of output kept in memory, for the last lines of a step that fails.
 _TAIL = 1 << 16
+_COPY = re.compile(r"copy /(\w+)\b")
 # How a step's name tells its field, where it has no mark of ours.
 _BY_NAME = (
     (re.compile(r"docker-image://"), "base_image"),
@@ -57,19 +59,32 @@ class BuildLog:
         What no line may show.
     listener
         Who is told.
+    folder
+        Where the file goes; None takes the usual place.
+    stop
+        Looked at with every event.
     """
 
-    def __init__(self, name: str, secrets: Secrets, listener: Listener | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        secrets: Secrets,
+        listener: Listener | None,
+        folder: Path | None = None,
+        stop: Stop | None = None,
+    ) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
         unique = random_names.token_hex(3)
-        self.path: Path = log_folder() / f"{stamp}-{safe}-{unique}.log"
+        self.path: Path = (folder or log_folder()) / f"{stamp}-{safe}-{unique}.log"
         # Readable by nobody else.
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(handle, "wb", buffering=1 << 16)
         self.secrets = secrets
         self._listener = listener
+        self._stop = stop or Stop()
         self._steps: dict[tuple[int, int], Step] = {}
+        self._began: dict[tuple[int, int], float] = {}
         self._run = 0
         self.recipe: Recipe | None = None
         self.warnings: list[str] = []
@@ -78,7 +93,15 @@ class BuildLog:
         self._tail = ""
 
     def emit(self, event: Event) -> None:
-        """Tell the listener; what is no line of envd's is written to the log as well."""
+        """Tell the listener; what is no line of envd's is written to the log as well.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the build is to stop.
+        """
+        if not isinstance(event, Finished):
+            self._stop.check()
         if isinstance(event, (PhaseChanged, Notice)):
             event = self._masked(event)
             self._file.write(f"[{_text(event)}]\n".encode())
@@ -99,6 +122,7 @@ class BuildLog:
         self._run += 1
         splitter, progress = LineSplitter(), ProgressReader()
         for chunk in chunks:
+            self._stop.check()
             if chunk:
                 self._take(splitter.feed(chunk), progress)
             else:
@@ -117,16 +141,16 @@ class BuildLog:
         if "envd_magic: " in masked:
             self.warnings += _NOTICE.findall(masked)
         for event in progress.read(masked):
-            if not isinstance(event, Output):
-                self._note(event)
+            told = event if isinstance(event, Output) else self._note(event)
             if self._listener is not None:
-                self._listener(event)
+                self._listener(told)
 
-    def _note(self, event: StepEvent) -> None:
-        """Keep a step as it is now."""
+    def _note(self, event: StepEvent) -> StepEvent:
+        """Keep a step as it is now, and give the event as people are to read it."""
         key = (self._run, event.number)
         field = field_of(event.name)
         name = self._described(event.name, field)
+        seconds = time.monotonic() - self._began.setdefault(key, time.monotonic())
         if isinstance(event, StepStarted):
             self._steps[key] = Step(name, "running", field=field)
         elif isinstance(event, StepCached):
@@ -134,8 +158,9 @@ class BuildLog:
         elif isinstance(event, StepDone):
             self._steps[key] = Step(name, "done", event.seconds, field)
         else:
-            self._steps[key] = Step(name, "failed", field=field)
+            self._steps[key] = Step(name, "failed", seconds, field)
             self.failure = (event.number, event.error)
+        return dataclasses.replace(event, name=name, field=field, run=self._run)
 
     def last_lines(self, number: int, most: int = 10) -> list[str]:
         """Give the last lines that a step has written, without their prefix."""
@@ -151,16 +176,26 @@ class BuildLog:
         """Prefer the recipe's words to a script's first lines, or to the base's private name."""
         if self.recipe is not None and name.startswith("docker-image://127.0.0.1:"):
             return f"base image {self.recipe.base}"
-        if self.recipe is not None and _MARK.search(name):
+        if name == "local://build-context":
+            return "send the build folder"
+        copied = _COPY.match(name)
+        start = f'io.copy(source="{copied[1]}' if copied else "run("
+        if self.recipe is not None and (copied or _MARK.search(name)):
             for rule in self.recipe.rules:
-                if rule.fields[0] == field and rule.detail and rule.text.startswith("run("):
+                if rule.fields[0] == field and rule.detail and rule.text.startswith(start):
                     return rule.detail
         return name.splitlines()[0] if name else name
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps until now."""
-        return tuple(self._steps.values())
+        now = time.monotonic()
+        return tuple(
+            dataclasses.replace(step, seconds=now - self._began[key])
+            if step.status == "running"
+            else step
+            for key, step in self._steps.items()
+        )
 
     def failed_step(self) -> Step | None:
         """The step that failed, if one has."""

@@ -42,7 +42,7 @@ class BuildResult:
     digest
         The registry's where it was pushed, else the image's ID.
     status
-        "built", "exists" (it was there and was not built again) or "failed".
+        "built", "exists" (it was there and was not built again), "failed" or "stopped".
     steps
         In the order in which they began.
     seconds
@@ -57,6 +57,8 @@ class BuildResult:
         True if a registry has it now.
     error
         Why it failed, "" if it did not.
+    size
+        Bytes, all layers; 0 if the engine does not have the image.
     """
 
     image: str
@@ -69,3 +71,4 @@ class BuildResult:
     warnings: tuple[str, ...] = ()
     pushed: bool = False
     error: str = ""
+    size: int = 0

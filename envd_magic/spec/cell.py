@@ -1,30 +1,41 @@
 """The text of a cell into an ImageSpec.
 
-Two forms: an expression that makes an ImageSpec, with whatever statements it needs before it, or
-assignments named as ImageSpec's fields.
+Two forms: an expression that makes an ImageSpec (or a list or mapping of them), with whatever
+statements it needs before it, or assignments named as ImageSpec's fields.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import linecache
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, SpecError
-from envd_magic.spec.checks import close, unknown
 from envd_magic.spec.fields import BY_NAME
+from envd_magic.spec.names import close, unknown
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.several import Specs, gather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flytekit import ImageSpec
 
-_FILE = "<envd_build cell>"
+#: What tracebacks name as the file of a cell's code.
+CELL_FILE = "<envd_build cell>"
 
 
 def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
-    """Run the text of a cell and give the ImageSpec that it makes.
+    """Run the text of a cell that makes one ImageSpec; see :func:`specs_from_cell`."""
+    specs = specs_from_cell(text, variables)
+    if specs.keys is not None:
+        raise _error("it makes several; one is expected here")
+    return specs.items[0][1]
+
+
+def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
+    """Run the text of a cell and give the ImageSpecs that it makes.
 
     Parameters
     ----------
@@ -52,17 +63,21 @@ def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
     last = tree.body[-1]
     if isinstance(last, ast.Expr):
         before = ast.Module(tree.body[:-1], [])
-        exec(compile(before, _FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+        exec(compile(before, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
         value = _evaluated(ast.Expression(last.value), scope)
-        if isinstance(value, ImageSpec):
-            return value
-        raise _error(f"the last line gives {type(value).__name__}, not an ImageSpec")
-    return _from_assignments(tree, scope)
+        specs = gather(value)
+        if specs is None:
+            what = type(value).__name__
+            raise _error(f"the last line gives {what}, not an ImageSpec or a list or dict of them")
+        return specs
+    return Specs((("", _from_assignments(tree, scope)),))
 
 
 def _parse(text: str) -> ast.Module:
+    # So that tracebacks show the lines.
+    linecache.cache[CELL_FILE] = (len(text), None, text.splitlines(keepends=True), CELL_FILE)
     try:
-        tree = ast.parse(text, _FILE)
+        tree = ast.parse(text, CELL_FILE)
     except SyntaxError as error:
         line = f" in line {error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
         raise _error(f"{error.msg}{line}") from error
@@ -75,20 +90,19 @@ def _parse(text: str) -> ast.Module:
 
 def _evaluated(expression: ast.Expression, scope: dict[str, Any]) -> Any:
     """Evaluate the last line; what ImageSpec refuses is told as a mistake in the spec."""
-    call = expression.body
-    if (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "ImageSpec"
-    ):
-        for keyword in call.keywords:
-            if keyword.arg is not None and keyword.arg not in BY_NAME:
-                raise CellError(Problem("", unknown("field", keyword.arg, BY_NAME)))
-        try:
-            return eval(compile(expression, _FILE, "eval"), scope)  # noqa: S307
-        except ValueError as error:
-            raise _refused(error) from error
-    return eval(compile(expression, _FILE, "eval"), scope)  # noqa: S307
+    for call in ast.walk(expression):
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "ImageSpec"
+        ):
+            for keyword in call.keywords:
+                if keyword.arg is not None and keyword.arg not in BY_NAME:
+                    raise CellError(Problem("", unknown("field", keyword.arg, BY_NAME)))
+    try:
+        return eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
+    except ValueError as error:
+        raise refused(error) from error
 
 
 def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
@@ -108,11 +122,11 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
             raise CellError(Problem("", unknown("field", name, BY_NAME)))
     if not fields:
         raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
-    exec(compile(tree, _FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+    exec(compile(tree, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
     try:
         spec: ImageSpec = scope["ImageSpec"](**{name: scope[name] for name in fields})
     except ValueError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     return spec
 
 
@@ -137,7 +151,14 @@ def _error(message: str) -> CellError:
     return CellError(Problem("", f"The cell makes no ImageSpec: {message}"))
 
 
-def _refused(error: ValueError) -> SpecError:
+def refused(error: ValueError) -> SpecError:
+    """Give what ImageSpec itself refused as a mistake in the spec, with its field.
+
+    Raises
+    ------
+    ValueError
+        The error itself, if it is none of flytekit's.
+    """
     if isinstance(error, SpecError):
         return error
     trace = error.__traceback__
@@ -166,6 +187,6 @@ def with_options(spec: ImageSpec, changes: Mapping[str, Any]) -> ImageSpec:
     try:
         fresh = dataclasses.replace(spec, **given)
     except ValueError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     fresh._is_force_push = force  # noqa: SLF001
     return fresh

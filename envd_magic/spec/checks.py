@@ -7,7 +7,6 @@ what it claims to be, so that nothing depends on escaping alone.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from pathlib import Path, PurePosixPath
@@ -16,10 +15,11 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from envd_magic.spec.names import INSTALLERS, unknown
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html (Source, Version), with apt's
 # own `:architecture`, `=version` and `/release`. A trailing "-" would make apt remove a package.
@@ -52,7 +52,6 @@ _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]*")
 _URL_REQUIREMENT = re.compile(
     r"((git|hg|svn|bzr)\+(https?|ssh|git|file|svn|sftp|lp|static-http)|https?|file)://\S+"
 )
-INSTALLERS = ("uv", "pip")
 _ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tgz|tar\.bz2)$")
 
 
@@ -390,17 +389,3 @@ def mapping(field: str, value: Any) -> Iterator[Problem]:
     """Anything that has names and values."""
     if not isinstance(value, dict):
         yield Problem(field, f"expected a mapping, got {value!r}")
-
-
-def close(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name that was probably meant."""
-    found = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
-    return found[0] if found else None
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name is not known, with the close one and what there is."""
-    names: Sequence[str] = sorted(known)
-    meant = close(name, names)
-    hint = f"did you mean {meant!r}? " if meant else ""
-    return f"unknown {kind} {name!r}; {hint}There is: {', '.join(names)}"

@@ -49,6 +49,12 @@ class Field:
     group: str = "More"
     secret: bool = False
 
+    @property
+    def description(self) -> str:
+        """Help over a few lines, for whoever asks for it in an editor."""
+        title = f"{self.name}: {self.kind} (field of ImageSpec)"
+        return f"{title}\n\n{self.help}\n\nIn the build: {self.fate}."
+
 
 _RUN = "installed by a step of the build"
 

@@ -1,0 +1,132 @@
+"""Commands in images: run one and hear what it says; ask a base image what Python it has."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.engine.client import Engine, explained
+from envd_magic.errors import EngineError
+from envd_magic.paths import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_PROBE = """
+import json, sys
+try:
+    from importlib.metadata import version
+    flytekit = version("flytekit")
+except Exception:
+    flytekit = None
+print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "flytekit": flytekit}))
+"""
+# Seconds that a base image gets to answer; one that takes longer is not asked twice.
+_PATIENCE = 20
+
+
+def run_command(
+    engine: Engine,
+    image: str,
+    command: Sequence[str],
+    report: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command in a new container, which is removed after it, whatever happens.
+
+    Parameters
+    ----------
+    engine
+        Where the image is.
+    image
+        Name or ID.
+    command
+        Program and arguments; it takes the place of the image's entrypoint.
+    report
+        Is given the output, of both kinds, as it comes.
+    env
+        Variables to set beside the image's.
+
+    Returns
+    -------
+    int
+        The exit status.
+
+    Raises
+    ------
+    EngineError
+        If it cannot be run.
+    """
+    settings = {"entrypoint": list(command), "environment": dict(env or {})}
+    with _container(engine, image, settings) as container:
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with explained(f"run {command[0]!r} in {image}"):
+            output = engine.api.attach(container, stream=True, logs=True)
+            engine.api.start(container)
+            for chunk in output:
+                report(decode(chunk))
+            return int(engine.api.wait(container)["StatusCode"])
+
+
+@contextmanager
+def _container(engine: Engine, image: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    with explained(f"make a container of {image}"):
+        container = engine.api.create_container(image, **settings)["Id"]
+    try:
+        yield container
+    finally:
+        with explained("remove the container"):
+            engine.api.remove_container(container, force=True, v=True)
+
+
+@dataclass(frozen=True)
+class PythonOf:
+    """What Python an image has.
+
+    Parameters
+    ----------
+    python
+        Major and minor version, as "3.11"; None if it has none.
+    flytekit
+        Version of flytekit; None if it has none.
+    """
+
+    python: str | None
+    flytekit: str | None
+
+
+def python_of(engine: Engine, image: str) -> PythonOf | None:
+    """Ask an image for its Python and flytekit, once for each image.
+
+    Parameters
+    ----------
+    engine
+        Where the image is.
+    image
+        ID, which stands for the content.
+
+    Returns
+    -------
+    PythonOf or None
+        None if it could not be asked: it is made for another platform, say.
+    """
+    kept = cache_folder() / "bases" / f"{image.removeprefix('sha256:')}.json"
+    try:
+        return PythonOf(**json.loads(kept.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        pass
+    said: list[str] = []
+    script = 'exec "$(command -v python || command -v python3)" -c "$0"'
+    try:
+        run_command(engine, image, ["/bin/sh", "-c", script, _PROBE], said.append)
+        found = PythonOf(**json.loads("".join(said).strip().splitlines()[-1]))
+    except EngineError:
+        return None
+    except (ValueError, TypeError, IndexError):
+        found = PythonOf(None, None)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    return found

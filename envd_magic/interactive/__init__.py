@@ -1,0 +1,1 @@
+"""What the magics are made of: options, settings, jobs, commands, completion, help."""

@@ -1,0 +1,142 @@
+"""From what a user wrote to the specs that are meant, with options and settings applied."""
+
+from __future__ import annotations
+
+import keyword
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from envd_magic.interactive.options import SPEC_OPTIONS
+from envd_magic.spec.names import close
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from flytekit import ImageSpec
+
+    from envd_magic.interactive.settings import Settings
+    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.stop import Stop
+    from envd_magic.spec.several import Specs
+
+
+def is_name(text: str) -> bool:
+    """Can a variable have this name?"""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def spec_variables(namespace: Mapping[str, Any]) -> list[str]:
+    """Names of the variables that hold ImageSpecs; flytekit is not imported for it."""
+    return sorted(name for name, value in namespace.items() if _is_shown(name, value))
+
+
+def all_specs(namespace: Mapping[str, Any]) -> list[Any]:
+    """Give the ImageSpecs that variables hold."""
+    return [
+        spec
+        for name, value in namespace.items()
+        if _is_shown(name, value)
+        for spec in _members(value)
+        if _is_spec(spec)
+    ]
+
+
+def _is_shown(name: str, value: Any) -> bool:
+    return not name.startswith("_") and any(_is_spec(one) for one in _members(value)[:1])
+
+
+def _members(value: Any) -> list[Any]:
+    if type(value) is list:
+        return value
+    return list(value.values()) if type(value) is dict else [value]
+
+
+def _is_spec(value: Any) -> bool:
+    kind = type(value)
+    return kind.__name__ == "ImageSpec" and kind.__module__.startswith("flytekit.")
+
+
+def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
+    """Give the specs that a variable or an expression stands for.
+
+    Raises
+    ------
+    UsageError
+        If it stands for none.
+    """
+    from flytekit import ImageSpec
+
+    from envd_magic.spec.several import gather
+
+    if is_name(text) and text not in namespace:
+        names = spec_variables(namespace)
+        meant = close(text, names)
+        hint = f"; did you mean {meant}?" if meant else ""
+        there = f" ImageSpecs here: {', '.join(names)}." if names else ""
+        raise UsageError(f"%envd: there is no variable {text!r}{hint}{there}")
+    try:
+        value = eval(text, {"ImageSpec": ImageSpec, **namespace})  # noqa: S307 - the user's own text
+    except Exception as error:
+        raise UsageError(f"%envd: {text}: {type(error).__name__}: {error}") from error
+    specs = gather(value)
+    if specs is None:
+        raise UsageError(
+            f"%envd: {text} is {type(value).__name__}, not an ImageSpec or a list or dict of them"
+        )
+    return specs
+
+
+def configured(specs: Specs, options: argparse.Namespace, settings: Settings) -> Specs:
+    """Apply options and settings to specs: options first, then the spec, then settings.
+
+    Raises
+    ------
+    UsageError
+        If one name is given to several images.
+    """
+    from envd_magic.spec.cell import with_options
+
+    if options.name is not None and len(specs.items) > 1:
+        raise UsageError(
+            f"--name gives one name to {len(specs.items)} images; name them in the cell"
+        )
+    given = {name: getattr(options, name) for name in SPEC_OPTIONS}
+    installer, registry = settings.setting("installer"), settings.setting("registry")
+
+    def change(spec: ImageSpec) -> ImageSpec:
+        changes = dict(given)
+        if changes["registry"] is None and spec.registry is None:
+            changes["registry"] = registry
+        own = spec.builder_options if isinstance(spec.builder_options, dict) else {}
+        chosen = options.installer or ("installer" not in own and installer)
+        if chosen:
+            changes["builder_options"] = {**own, "installer": chosen}
+        return with_options(spec, changes)
+
+    return specs.mapped(change)
+
+
+def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -> Options:
+    """Give how to build, from a magic's options and the settings."""
+    from pathlib import Path
+
+    from envd_magic.pipeline.build import Options
+
+    folder = settings.setting("log_folder")
+    logs = Path(folder).expanduser() if folder else None
+    if logs is not None:
+        try:
+            logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"log_folder: {logs} cannot be made: {error}") from error
+    return Options(
+        context=options.context or settings.setting("context"),
+        push=settings.setting("push") if options.push is None else options.push,
+        force=options.force,
+        stop=stop,
+        log_folder=logs,
+        telemetry=settings.setting("telemetry"),
+        pickled=True,
+    )

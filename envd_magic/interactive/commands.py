@@ -1,0 +1,286 @@
+"""The commands of ``%envd``: one table, one function each."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from envd_magic.interactive import options as parsers
+from envd_magic.interactive.choose import chosen_specs
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from envd_magic.engine.catalog import BuiltImage
+    from envd_magic.engine.client import Engine
+    from envd_magic.interactive.jobs import Job
+    from envd_magic.interactive.options import MagicParser
+    from envd_magic.magic import EnvdMagic
+
+# Lines of a log that are shown where nobody said how many.
+_MANY = 2000
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Parameters
+    ----------
+    help
+        What it does, in a line.
+    parser
+        Makes its parser.
+    do
+        Does it.
+    """
+
+    help: str
+    parser: Callable[[], MagicParser]
+    do: Callable[[EnvdMagic, argparse.Namespace], None]
+
+
+def _preview(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    magic.show(chosen_specs(options.spec, magic.shell.user_ns))
+
+
+def _build(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    magic.build(chosen_specs(options.spec, magic.shell.user_ns), options)
+
+
+def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    from envd_magic.pipeline.doctor import examine
+
+    specs = chosen_specs(options.spec, magic.shell.user_ns) if options.spec else None
+    context = options.context or magic.setting("context")
+    for spec in [spec for _, spec in specs.items] if specs else [None]:
+        for finding in examine(spec, context):
+            print(finding)
+
+
+def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    path = _log_file(magic, options.build)
+    if options.save is not None:
+        target = Path(options.save).expanduser()
+        try:
+            shutil.copyfile(path, target)
+        except OSError as error:
+            raise UsageError(f"%envd log: {target} cannot be written: {error}") from error
+        print(f"Saved {target}")
+        return
+    from envd_magic.view.logs import last_lines
+
+    most = _MANY if options.lines is None else options.lines
+    text, left_out = last_lines(path, most)
+    if left_out:
+        print(f"… {left_out} lines before these; --lines 0 shows them, --save FILE writes them")
+    print(text, end="")
+
+
+def _log_file(magic: EnvdMagic, build: str | None) -> Path:
+    if build is None or build.isdecimal():
+        jobs = magic.jobs.all()
+        if build is None and not jobs:
+            raise UsageError("%envd log: nothing has been built in this session")
+        job = magic.jobs.get(int(build)) if build is not None else jobs[-1]
+        found = job.viewers[-1].state.result if job.viewers else None
+        results = [*job.results, *([found] if found else [])]
+    else:
+        names = {spec.image_name() for _, spec in chosen_specs(build, magic.shell.user_ns).items}
+        results = [r for job in magic.jobs.all() for r in job.results if r.image in names]
+    path = results[-1].log_file if results else None
+    if path is None or not path.is_file():
+        raise UsageError(f"%envd log: there is no log of {build or 'the last build'} (yet)")
+    return path
+
+
+@contextmanager
+def _engine() -> Iterator[Engine]:
+    from envd_magic.engine.client import Engine
+
+    engine = Engine()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _images(_magic: EnvdMagic, options: argparse.Namespace) -> None:
+    from envd_magic.engine.catalog import built_images, outdated, remove
+    from envd_magic.view.images import images_text
+
+    with _engine() as engine:
+        images = built_images(engine, options.name)
+        chosen = _named(images, options.remove or [])
+        if options.keep is not None or options.older_than is not None:
+            chosen += outdated(images, options.keep, options.older_than)
+        elif not options.remove:
+            print(images_text(images))
+            return
+        for image in dict.fromkeys(chosen):
+            if not options.dry_run:
+                remove(engine, image)
+        verb = "Would remove" if options.dry_run else "Removed"
+        print(f"{verb}: {len(dict.fromkeys(chosen))}")
+        if chosen:
+            print(images_text(list(dict.fromkeys(chosen))))
+
+
+def _named(images: list[BuiltImage], names: list[str]) -> list[BuiltImage]:
+    found = []
+    for name in names:
+        short = name.removeprefix("sha256:")
+        match = [
+            image
+            for image in images
+            if name in image.names
+            or (len(short) >= 6 and image.id.removeprefix("sha256:").startswith(short))  # noqa: PLR2004
+        ]
+        if not match:
+            raise UsageError(
+                f"%envd images: no image that was built here is called {name!r}; "
+                "%envd images lists them, with their tags"
+            )
+        found += match
+    return found
+
+
+def _run(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    from envd_magic.engine.containers import run_command
+    from envd_magic.engine.images import inspect
+    from envd_magic.errors import CommandError
+    from envd_magic.view.plain import Batches
+
+    if not options.command:
+        raise UsageError("%envd run: no command; as in: %envd run SPEC python --version")
+    image = _image(magic, options.spec)
+    pairs = [item.partition("=") for item in options.env or []]
+    with _engine() as engine, Batches() as output:
+        if inspect(engine, image) is None:
+            raise UsageError(
+                f"%envd run: {image} is not in the engine; first: %envd build {options.spec}"
+            )
+        env = {name: value for name, _, value in pairs}
+        code = run_command(engine, image, options.command, output.add, env)
+    if code:
+        raise CommandError(f"{options.command[0]} ended with exit code {code}")
+
+
+def _image(magic: EnvdMagic, text: str) -> str:
+    """Give the image that is meant: a spec's, or one by its name."""
+    from envd_magic.spec.checks import image as check
+
+    if text not in magic.shell.user_ns and any(c in text for c in ":/@"):
+        for problem in check("image", text):
+            raise UsageError(f"%envd run: {problem.message}")
+        return text
+    specs = chosen_specs(text, magic.shell.user_ns)
+    if len(specs.items) > 1:
+        raise UsageError(
+            f"%envd run: {text} holds {len(specs.items)} specs; take one, as {text}[0]"
+        )
+    return str(specs.items[0][1].image_name())
+
+
+def _config(magic: EnvdMagic, _options: argparse.Namespace) -> None:
+    traits = magic.traits()
+    for name, (value, source) in magic.settings_in_force().items():
+        print(f"{name:11} = {value!r:24} {source}")
+        print(f"              {traits[name].help}")
+    print("\nSet one: %config EnvdMagic.registry = 'localhost:5000', or in [tool.envd_magic] of")
+    print("pyproject.toml, or as c.EnvdMagic.registry in IPython's configuration file.")
+
+
+def _builds(magic: EnvdMagic, _options: argparse.Namespace) -> None:
+    from envd_magic.view.cards import duration
+    from envd_magic.view.images import table
+
+    rows = [["build", "state", "time", "variable", "image"]]
+    for job in magic.jobs.all():
+        seconds = _seconds(job)
+        rows.append([str(job.number), job.state, duration(seconds), job.variable or "-", job.image])
+    print(table(rows) if len(rows) > 1 else "Nothing has been built in this session.")
+
+
+def _seconds(job: Job) -> float:
+    import time
+
+    return time.monotonic() - job.began if job.seconds is None else job.seconds
+
+
+def _wait(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    jobs = magic.jobs.running() if options.build is None else [magic.jobs.get(options.build)]
+    magic.jobs.wait(jobs)
+    for job in jobs:
+        print(f"Build {job.number} is done: {job.image}")
+    if not jobs:
+        print("No build is running.")
+
+
+def _cancel(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    jobs = magic.jobs.running() if options.build is None else [magic.jobs.get(options.build)]
+    if options.build is None and len(jobs) > 1:
+        numbers = ", ".join(str(job.number) for job in jobs)
+        raise UsageError(f"%envd cancel: several builds run ({numbers}); name one of them")
+    if not jobs or jobs[0].state != "running":
+        print("No build is running." if not jobs else f"Build {jobs[0].number} has ended.")
+        return
+    jobs[0].stop.ask()
+    if jobs[0].thread is not None:
+        jobs[0].thread.join(10)
+    print(f"Build {jobs[0].number}: {jobs[0].state}")
+
+
+def _command(parser: Callable[[], MagicParser], do: Any) -> Command:
+    return Command((parser().description or "").splitlines()[0], parser, do)
+
+
+#: The commands of ``%envd``, in the order in which its help has them.
+COMMANDS: dict[str, Command] = {
+    "preview": _command(parsers.preview_parser, _preview),
+    "build": _command(parsers.spec_build_parser, _build),
+    "doctor": _command(parsers.doctor_parser, _doctor),
+    "run": _command(parsers.run_parser, _run),
+    "log": _command(parsers.log_parser, _log),
+    "images": _command(parsers.images_parser, _images),
+    "builds": _command(
+        partial(parsers.plain_parser, "builds", "List the builds of this session."), _builds
+    ),
+    "wait": _command(
+        partial(
+            parsers.job_parser, "wait", "Wait for builds in the background, for all by default."
+        ),
+        _wait,
+    ),
+    "cancel": _command(
+        partial(parsers.job_parser, "cancel", "Stop a build in the background."), _cancel
+    ),
+    "config": _command(
+        partial(parsers.plain_parser, "config", "Show the settings, and where each comes from."),
+        _config,
+    ),
+}
+
+
+def overview() -> str:
+    """Give the text of ``%envd --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: %envd COMMAND …",
+            "",
+            "Look at, build, run and tidy up images of ImageSpecs.",
+            "",
+            *lines,
+            "",
+            "Each command has --help. To build a cell: %%envd_build --help",
+        ]
+    )

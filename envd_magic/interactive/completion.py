@@ -1,0 +1,232 @@
+"""Completion of the magics' lines, of a cell's fields, and of ``ImageSpec(`` anywhere.
+
+A version-2 matcher of IPython. Where it knows what can stand at a place it says so alone;
+elsewhere it keeps silent and Python's own completion goes on.
+https://ipython.readthedocs.io/en/stable/api/generated/IPython.core.completer.html
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.interactive.commands import COMMANDS
+from envd_magic.interactive.options import MagicParser, build_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from envd_magic.magic import EnvdMagic
+
+_COMMAND = re.compile(r"\s*%envd\s+(\S*)$")
+_COMMAND_LINE = re.compile(r"\s*%envd\s+(\w+)\s+(.*)$")
+_CELL = re.compile(r"%%envd_build(?=\s|$)")
+_IDENTIFIER = "envd_magic"
+_PLATFORMS = ("linux/amd64", "linux/arm64")
+_PATHS = ("requirements", "registry_config", "source_root", "copy", "save")
+
+
+class Completion:
+    """The matcher of one shell.
+
+    Parameters
+    ----------
+    shell
+        Whose variables and magics it looks at.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+
+    def match(self, context: Any) -> Any:
+        """Answer IPython's question for what can stand at a place."""
+        found = self._found(context.full_text, context.cursor_line, context.text_until_cursor)
+        if found is None:
+            return {"completions": [], "suppress": False}
+        from IPython.core.completer import SimpleCompletion
+
+        fragment, kind, texts = found
+        matching = [text for text in dict.fromkeys(texts) if text.startswith(fragment)]
+        if not matching and kind != "field" and fragment:
+            # Else IPython would offer what it knows, which cannot stand here.
+            matching = [fragment]
+        return {
+            "completions": [SimpleCompletion(text, type=kind) for text in matching],
+            # Nothing foreign among them.
+            "suppress": True,
+            "ordered": True,
+            "matched_fragment": fragment,
+        }
+
+    def _found(self, text: str, row: int, before: str) -> tuple[str, str, Iterable[str]] | None:
+        """Give what is being written, what kind of thing it is, and what can stand there."""
+        cell = _CELL.match(text)
+        if cell and row == 0:
+            return self._line(build_parser(), before[cell.end() :])
+        if match := _COMMAND.match(before):
+            return match[1], "command", COMMANDS
+        if match := _COMMAND_LINE.match(before):
+            command = COMMANDS.get(match[1])
+            return self._line(command.parser(), match[2]) if command else None
+        lines = [*text.split("\n")[:row], before]
+        if cell and "--yaml" in lines[0].split():
+            return self._yaml(before)
+        return self._python("\n".join(lines[1:] if cell else lines), in_cell=bool(cell))
+
+    def _line(self, parser: MagicParser, text: str) -> tuple[str, str, Iterable[str]] | None:
+        """Complete the words after a magic's name."""
+        *words, fragment = text.split(" ")
+        words = [word for word in words if word]
+        if fragment.startswith("--") and "=" in fragment:
+            option, _, value = fragment.partition("=")
+            return (value, "value", self._values(option)) if option in parser.options else None
+        takes = parser.options.get(words[-1]) if words else None
+        if takes is not None and takes.nargs != 0:
+            return fragment, "value", self._values(words[-1], takes.choices)
+        positional = [word for word in words if not word.startswith("-")]
+        if parser.prog == "%envd run" and positional:
+            return fragment, "word", ()  # the command's own
+        options = [name for name in parser.options if name not in words]
+        if fragment.startswith("-"):
+            return fragment, "option", options
+        named = self._words(parser)
+        return fragment, "variable", [*named, *(options if not fragment else [])]
+
+    def _words(self, parser: MagicParser) -> list[str]:
+        """Give what can stand as a word that is no option."""
+        from envd_magic.interactive.choose import spec_variables
+
+        names = spec_variables(self._shell.user_ns)
+        jobs = [str(job.number) for job in self._magic.jobs.all()]
+        kinds = {action.dest for action in parser._actions}  # noqa: SLF001 - argparse has no other way
+        if "build" in kinds:
+            return [*jobs, *(names if parser.prog == "%envd log" else [])]
+        if parser.prog == "%envd images":
+            return self._images(tags=False)
+        return names if kinds & {"spec", "variable"} else []
+
+    def _values(self, option: str, choices: Iterable[str] | None = None) -> list[str]:
+        """Give the values that an option, or the field of its name, can have."""
+        if choices is not None:
+            return list(choices)
+        name = option.removeprefix("--").replace("-", "_")
+        sources: dict[str, Callable[[], list[str]]] = {
+            "installer": lambda: ["uv", "pip"],
+            "platform": lambda: list(_PLATFORMS),
+            "registry": self._registries,
+            "context": _contexts,
+            "base_image": lambda: self._of_specs("base_image"),
+            "name": lambda: self._of_specs("name"),
+            "remove": lambda: self._images(tags=True),
+        }
+        return sources[name]() if name in sources else []
+
+    def _yaml(self, before: str) -> tuple[str, str, Iterable[str]] | None:
+        from envd_magic.spec.fields import BY_NAME
+
+        match = re.match(r"(?:- )?(\w*)$", before)
+        return (match[1], "field", [f"{name}: " for name in BY_NAME]) if match else None
+
+    def _python(self, text: str, *, in_cell: bool) -> tuple[str, str, Iterable[str]] | None:
+        if not in_cell and "ImageSpec" not in text:
+            return None
+        from envd_magic.interactive.position import position
+        from envd_magic.spec.fields import BY_NAME
+
+        here = position(text)
+        inside = here.call == "ImageSpec"
+        if here.string is not None:
+            return self._string(here.field, here.string) if inside or in_cell else None
+        if not here.starts or not (inside or (in_cell and not here.depth)):
+            return None
+        free = [name for name in BY_NAME if name not in here.arguments]
+        names = [f"{name}=" if inside else f"{name} = " for name in free]
+        if not inside:
+            names.append("ImageSpec(")
+            # A cell may well start with something else.
+            names = [name for name in names if name.startswith(here.token)]
+        return (here.token, "field", names) if names else None
+
+    def _string(self, field: str, written: str) -> tuple[str, str, Iterable[str]] | None:
+        if field in _PATHS:
+            return written, "path", _paths(written)
+        values = self._values(field)
+        return (written, "value", values) if values else None
+
+    @property
+    def _magic(self) -> EnvdMagic:
+        magic: EnvdMagic = self._shell.magics_manager.registry["EnvdMagic"]
+        return magic
+
+    def _of_specs(self, field: str) -> list[str]:
+        """Give what the notebook's ImageSpecs have in a field."""
+        from envd_magic.interactive.choose import all_specs
+
+        values = [getattr(spec, field) for spec in all_specs(self._shell.user_ns)]
+        return sorted({value for value in values if isinstance(value, str)})
+
+    def _registries(self) -> list[str]:
+        from envd_magic.engine.seen import seen_registries
+        from envd_magic.envd.home import SANDBOX_REGISTRY
+
+        own = self._magic.setting("registry")
+        seen = [*([own] if own else []), *self._of_specs("registry"), *seen_registries()]
+        return [*seen, SANDBOX_REGISTRY]
+
+    def _images(self, *, tags: bool) -> list[str]:
+        from envd_magic.engine.catalog import built_images
+        from envd_magic.engine.client import Engine
+        from envd_magic.errors import EngineError
+
+        engine = Engine()
+        try:
+            names = [name for image in built_images(engine) for name in image.names]
+        except EngineError:
+            return []  # there is nothing to offer, and a key press is no place for an error
+        finally:
+            engine.close()
+        return names if tags else [name.rpartition(":")[0] for name in names]
+
+
+def _contexts() -> list[str]:
+    from envd_magic.envd.home import known_contexts
+
+    return known_contexts()
+
+
+def _paths(written: str) -> list[str]:
+    folder, _, start = written.rpartition("/")
+    top = Path(folder or ("/" if written.startswith("/") else "."))
+    try:
+        inside = sorted(top.iterdir())
+    except OSError:
+        return []
+    prefix = f"{folder}/" if "/" in written else ""
+    return [
+        f"{prefix}{path.name}{'/' if path.is_dir() else ''}"
+        for path in inside
+        if not path.name.startswith(".") or start.startswith(".")
+    ]
+
+
+def install(shell: Any) -> None:
+    """Add the matcher to a shell."""
+    from IPython.core.completer import context_matcher
+
+    completion = Completion(shell)
+
+    @context_matcher(identifier=_IDENTIFIER)
+    def matcher(context: Any) -> Any:
+        return completion.match(context)
+
+    shell.Completer.custom_matchers.append(matcher)
+
+
+def remove(shell: Any) -> None:
+    """Take the matcher away."""
+    shell.Completer.custom_matchers[:] = [
+        matcher
+        for matcher in shell.Completer.custom_matchers
+        if getattr(matcher, "matcher_identifier", "") != _IDENTIFIER
+    ]

@@ -1,0 +1,67 @@
+"""Help for fields where they are written: what a front end shows for Shift-Tab.
+
+IPython inspects objects by their names, and the name of an argument is none. Wherever a name is
+not a field's in an ImageSpec, the kernel's own answer stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.interactive.options import build_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CELL = re.compile(r"%%envd_build(?=\s|$)")
+_ORIGINAL = "_envd_magic_do_inspect"
+
+
+def help_at(code: str, cursor: int) -> str | None:
+    """Give the help for what is at a place of a cell, or None if it is nothing of ours."""
+    cell = _CELL.match(code)
+    row_end = code.find("\n") if "\n" in code else len(code)
+    if cell and cursor <= row_end:
+        return build_parser().format_help()
+    if not cell and "ImageSpec" not in code:
+        return None
+    from envd_magic.interactive.position import position
+    from envd_magic.spec.fields import BY_NAME
+
+    end = cursor + len(re.match(r"\w*", code[cursor:])[0])  # type: ignore[index]  # matches always
+    start = row_end + 1 if cell else 0
+    here = position(code[start:end])
+    inside = here.call == "ImageSpec"
+    name = ""
+    if here.starts and (inside or (cell and not here.depth)):
+        name = here.token
+    elif inside and here.string is not None:
+        # Inside a value: the help of its field.
+        name = here.field
+    return BY_NAME[name].description if name in BY_NAME else None
+
+
+def install(shell: Any) -> None:
+    """Let the kernel answer for fields as well."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None or hasattr(kernel, _ORIGINAL):
+        return
+    original: Callable[..., Any] = kernel.do_inspect
+
+    def do_inspect(code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> Any:
+        text = help_at(code, cursor_pos)
+        if text is None:
+            return original(code, cursor_pos, *args, **kwargs)
+        return {"status": "ok", "found": True, "data": {"text/plain": text}, "metadata": {}}
+
+    setattr(kernel, _ORIGINAL, original)
+    kernel.do_inspect = do_inspect
+
+
+def remove(shell: Any) -> None:
+    """Give the kernel its own answer back."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None and hasattr(kernel, _ORIGINAL):
+        del kernel.do_inspect
+        delattr(kernel, _ORIGINAL)

@@ -1,0 +1,212 @@
+"""Builds of this session: each in the cell that asked for it, or on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from envd_magic.view.cards import failure_card, result_card, running_card, stopped_card
+from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flytekit import ImageSpec
+
+    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.result import BuildResult
+    from envd_magic.pipeline.stop import Stop
+    from envd_magic.spec.several import Specs
+
+# Ended builds that a session remembers.
+_MOST = 200
+_TICK = 0.2
+
+
+@dataclass
+class Job:
+    """A build of one spec or several.
+
+    Parameters
+    ----------
+    number
+        From 1 on, in a session.
+    specs
+        What is built, one after another.
+    options
+        How; its listener is set for each spec.
+    stop
+        Stops it from another thread.
+    variable
+        Name that the specs are bound to when all are built.
+    """
+
+    number: int
+    specs: Specs
+    options: Options
+    stop: Stop
+    variable: str | None = None
+    viewers: list[Viewer] = field(default_factory=list)
+    results: list[BuildResult] = field(default_factory=list)
+    error: BaseException | None = None
+    thread: threading.Thread | None = None
+    began: float = field(default_factory=time.monotonic)
+    seconds: float | None = None
+
+    @property
+    def state(self) -> str:
+        """One of "running", "done", "failed" and "stopped"."""
+        if self.seconds is None:
+            return "running"
+        if self.error is None:
+            return "done"
+        return "stopped" if isinstance(self.error, KeyboardInterrupt) else "failed"
+
+    @property
+    def image(self) -> str:
+        """Name of the image that is being built, or was built last."""
+        return self.results[-1].image if self.results else self.specs.items[0][1].name
+
+    def label(self, number: int) -> str | None:
+        """What the user calls a spec: ``trainer``, or ``images[0]``."""
+        return f"{self.variable}{self.specs.items[number][0]}" if self.variable else None
+
+
+class Jobs:
+    """All builds of a session.
+
+    Parameters
+    ----------
+    shell
+        Where variables are bound and outputs shown.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._jobs: dict[int, Job] = {}
+        self._count = 0
+
+    def make(self, specs: Specs, options: Options, stop: Stop, variable: str | None) -> Job:
+        """Note a build; the oldest ended one is forgotten where there are too many."""
+        self._count += 1
+        job = Job(self._count, specs, options, stop, variable)
+        self._jobs[job.number] = job
+        ended = [number for number, other in self._jobs.items() if other.state != "running"]
+        for number in ended[: max(0, len(self._jobs) - _MOST)]:
+            del self._jobs[number]
+        return job
+
+    def run(self, job: Job, *, quiet: bool, tail: int) -> None:
+        """Build here and now, and raise what goes wrong."""
+        hint = "the stop button (■) ends it"
+        for _ in job.specs.items:
+            screen = choose_screen(self._shell, hint)
+            job.viewers.append(Viewer(QuietScreen(screen) if quiet else screen, tail))
+        _build(job, self._bind)
+        if job.error is not None:
+            raise job.error
+
+    def start(self, job: Job, *, quiet: bool, tail: int) -> None:
+        """Build on a thread; its outputs stay in the cell that runs now."""
+        if not is_kernel(self._shell):
+            raise UsageError("%%envd_build: --background needs a notebook to show itself in")
+        for _ in job.specs.items:
+            screen = NotebookScreen(self._shell, f"%envd cancel {job.number} ends it")
+            viewer = Viewer(screen, tail)
+            # Made now, so that it is in this cell.
+            screen.update(running_card(viewer.state, screen.hint))
+            if quiet:
+                viewer.screen = QuietScreen(screen)
+            job.viewers.append(viewer)
+        job.thread = threading.Thread(
+            target=_build, args=(job, self._bind), name=f"envd_magic-{job.number}", daemon=True
+        )
+        job.thread.start()
+
+    def _bind(self, job: Job) -> None:
+        if job.variable is not None:
+            self._shell.user_ns[job.variable] = job.specs.value
+
+    def all(self) -> list[Job]:
+        """All that are remembered, the oldest first."""
+        return list(self._jobs.values())
+
+    def running(self) -> list[Job]:
+        """Those on threads that have not ended."""
+        return [job for job in self.all() if job.state == "running"]
+
+    def get(self, number: int) -> Job:
+        """Give one by its number.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        if number not in self._jobs:
+            there = ", ".join(map(str, self._jobs)) or "none yet"
+            raise UsageError(f"%envd: there is no build {number}; there is: {there}")
+        return self._jobs[number]
+
+    def wait(self, jobs: list[Job]) -> None:
+        """Wait for builds to end; an interrupt ends the waiting, not the builds.
+
+        Raises
+        ------
+        BaseException
+            What the first one of them that failed raised.
+        """
+        for job in jobs:
+            while job.thread is not None and job.thread.is_alive():
+                job.thread.join(_TICK)
+        for job in jobs:
+            if job.error is not None:
+                raise job.error
+
+    def end(self) -> None:
+        """Stop all that run, and wait until they have."""
+        running = self.running()
+        for job in running:
+            job.stop.ask()
+        for job in running:
+            if job.thread is not None:
+                job.thread.join(5)
+
+
+def _build(job: Job, bind: Callable[[Job], None]) -> None:
+    """Build all specs of a job, show each end, and keep what went wrong."""
+    try:
+        for number, (_, spec) in enumerate(job.specs.items):
+            _build_one(job, number, spec)
+        bind(job)
+    except BaseException as error:  # noqa: BLE001 - kept for whoever waits, and raised there
+        job.error = error
+    finally:
+        job.seconds = time.monotonic() - job.began
+
+
+def _build_one(job: Job, number: int, spec: ImageSpec) -> None:
+    from dataclasses import replace
+
+    from envd_magic.api import refreshed
+    from envd_magic.pipeline.build import build_spec
+    from envd_magic.spec.secrets import spec_secrets
+
+    viewer = job.viewers[number]
+    try:
+        result = build_spec(refreshed(spec), replace(job.options, listener=viewer))
+    except BaseException as error:
+        ended = viewer.state.result
+        if ended is not None:
+            job.results.append(ended)
+        if isinstance(error, KeyboardInterrupt):
+            viewer.finish(stopped_card(ended, spec.name))
+        elif isinstance(error, Exception):
+            viewer.finish(failure_card(error, spec, spec_secrets(spec), ended))
+        raise
+    job.results.append(result)
+    viewer.finish(result_card(result, job.label(number)))

@@ -1,0 +1,248 @@
+"""The options of the magics: parsed as a shell would, explained, and mistakes named."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from typing import TYPE_CHECKING, NoReturn
+
+from IPython.core.error import UsageError
+
+from envd_magic.spec.names import INSTALLERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class HelpRequested(Exception):  # noqa: N818 - it is no error
+    """``--help`` was asked for; the text is its argument."""
+
+
+class MagicParser(argparse.ArgumentParser):
+    """A parser that never leaves the kernel and knows the option that was meant.
+
+    Parameters
+    ----------
+    prog
+        Name of the magic, with its command.
+    description
+        What it does.
+    verbatim
+        Name of the list of words after the first that is no option; they are nobody's options.
+    """
+
+    def __init__(self, prog: str, description: str, verbatim: str | None = None) -> None:
+        super().__init__(
+            prog,
+            description=description,
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._verbatim = verbatim
+        self.add_argument("--help", action="store_true", help="show this text")
+
+    def parse_line(self, line: str) -> argparse.Namespace:
+        """Parse what follows the magic's name.
+
+        Raises
+        ------
+        HelpRequested
+            If the user asks for help.
+        UsageError
+            If the line cannot be understood.
+        """
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"{self.prog}: {error} in: {line.strip()}") from None
+        after: list[str] = []
+        if self._verbatim:
+            own = next((n for n, word in enumerate(words, 1) if word[:1] != "-"), len(words))
+            words, after = words[:own], words[own:]
+        if "--help" in words or "-h" in words:
+            raise HelpRequested(self.format_help())
+        found, unknown = self.parse_known_args(words)
+        if unknown:
+            self.error(self._unknown(unknown[0]))
+        if self._verbatim:
+            setattr(found, self._verbatim, after)
+        return found
+
+    @property
+    def options(self) -> dict[str, argparse.Action]:
+        """Its options by their long names, for completion."""
+        return {
+            name: action
+            for name, action in self._option_string_actions.items()
+            if name.startswith("--")
+        }
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"{word!r} is one word too many"
+        option = word.partition("=")[0]
+        close = close_option(option, self._option_string_actions)
+        return f"there is no option {option}" + (f"; did you mean {close}?" if close else "")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what IPython shows without a traceback."""
+        raise UsageError(f"{self.prog}: {message}\nSee: {self.prog} --help")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Raise; a magic does not end the kernel."""
+        self.error(message or f"status {status}")
+
+
+def close_option(option: str, known: Iterable[str]) -> str | None:
+    """Give the known option that was probably meant."""
+    names = sorted(name for name in known if name.startswith("--"))
+    close = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def build_parser() -> MagicParser:
+    """Make the parser of ``%%envd_build``."""
+    parser = MagicParser(
+        "%%envd_build",
+        "Build the image of the ImageSpec in this cell.\n\n"
+        "The cell is Python: an expression that makes an ImageSpec (the name is there without an\n"
+        "import) or a list or dict of them, or assignments named as its fields. It reads the\n"
+        "notebook's variables. Options beat what the cell says.",
+    )
+    add = parser.add_argument
+    add("variable", nargs="?", metavar="VARIABLE", help="bound to the final spec after the build")
+    _add_spec_options(parser)
+    _add_build_options(parser)
+    add("--yaml", action="store_true", help="the cell is YAML, in flytekit's form")
+    add("--dry-run", action="store_true", help="show the recipe and run nothing")
+    return parser
+
+
+def spec_build_parser() -> MagicParser:
+    """Make the parser of ``%envd build``."""
+    parser = MagicParser("%envd build", "Build the image of an ImageSpec that a variable holds.")
+    add = parser.add_argument
+    add("spec", metavar="SPEC", help=_SPEC)
+    add("variable", nargs="?", metavar="VARIABLE", help="bound to the final spec after the build")
+    _add_spec_options(parser)
+    _add_build_options(parser)
+    return parser
+
+
+def _add_spec_options(parser: MagicParser) -> None:
+    add = parser.add_argument
+    add("--name", metavar="NAME", help="name of the image")
+    add("--registry", metavar="REGISTRY", help="registry to push to")
+    add("--platform", metavar="PLATFORM", help="as linux/amd64; several with commas")
+    add("--base-image", metavar="IMAGE", help="image to start from")
+    add("--installer", choices=INSTALLERS, help="what installs Python packages (default: uv)")
+
+
+def _add_build_options(parser: MagicParser) -> None:
+    add = parser.add_argument
+    add("--context", metavar="NAME", help="envd context to build in, for this build only")
+    add(
+        "--push",
+        action=argparse.BooleanOptionalAction,
+        help="push to the registry, or not (default: push iff there is a registry and "
+        "FLYTE_PUSH_IMAGE_SPEC is not false)",
+    )
+    add("--force", action="store_true", help="build even if the image is there")
+    add("--quiet", action="store_true", help="show nothing until the end")
+    add(
+        "--background",
+        action="store_true",
+        help="return at once; see %%envd builds, %%envd wait, %%envd cancel",
+    )
+    add("--traceback", action="store_true", help="on failure, show the whole traceback")
+
+
+#: Options that replace a field of the spec.
+SPEC_OPTIONS = ("name", "registry", "platform", "base_image")
+_SPEC = "name of a variable, or an expression (in quotes if it has spaces or quotes)"
+
+
+def preview_parser() -> MagicParser:
+    """Make the parser of ``%envd preview``."""
+    parser = MagicParser("%envd preview", "Show what envd would be told for an ImageSpec.")
+    parser.add_argument("spec", metavar="SPEC", help=_SPEC)
+    return parser
+
+
+def doctor_parser() -> MagicParser:
+    """Make the parser of ``%envd doctor``."""
+    parser = MagicParser(
+        "%envd doctor", "Tell whether what a build needs is there: envd, context, engine, base."
+    )
+    parser.add_argument("spec", nargs="?", metavar="SPEC", help="look for this spec's base image")
+    parser.add_argument("--context", metavar="NAME", help="envd context to look at")
+    return parser
+
+
+def log_parser() -> MagicParser:
+    """Make the parser of ``%envd log``."""
+    parser = MagicParser("%envd log", "Show or save the whole log of a build.")
+    parser.add_argument(
+        "build",
+        nargs="?",
+        metavar="BUILD",
+        help="number of a build (see %%envd builds) or a SPEC; none takes the last build",
+    )
+    parser.add_argument(
+        "--lines",
+        type=_count,
+        metavar="N",
+        help="show the last N lines only, 0 for all (default: all, or 2000 of a longer log)",
+    )
+    parser.add_argument("--save", metavar="FILE", help="write the log to a file")
+    return parser
+
+
+def images_parser() -> MagicParser:
+    """Make the parser of ``%envd images``."""
+    parser = MagicParser("%envd images", "List what was built here, or remove old images.")
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="images of this name only")
+    add("--remove", action="append", metavar="IMAGE", help="remove an image; can be repeated")
+    add("--keep", type=_count, metavar="N", help="of each name, remove all but the newest N")
+    add("--older-than", type=_count, metavar="DAYS", help="remove what is older")
+    add("--dry-run", action="store_true", help="say what would be removed")
+    return parser
+
+
+def run_parser() -> MagicParser:
+    """Make the parser of ``%envd run``."""
+    parser = MagicParser(
+        "%envd run",
+        "Run a command in the image of an ImageSpec, in a container that is removed after it.\n"
+        "All that stands after SPEC is the command; quotes are handled as a shell would.",
+        verbatim="command",
+    )
+    parser.usage = "%%envd run [--env=NAME=VALUE] SPEC COMMAND …"
+    parser.add_argument("spec", metavar="SPEC", help="a spec, or the name of an image")
+    parser.add_argument(
+        "--env", action="append", metavar="NAME=VALUE", help="set a variable (as --env=NAME=VALUE)"
+    )
+    return parser
+
+
+def job_parser(command: str, description: str) -> MagicParser:
+    """Make the parser of a command that takes a build's number."""
+    parser = MagicParser(f"%envd {command}", description)
+    parser.add_argument(
+        "build", nargs="?", type=_count, metavar="BUILD", help="its number (see %%envd builds)"
+    )
+    return parser
+
+
+def plain_parser(command: str, description: str) -> MagicParser:
+    """Make the parser of a command that takes nothing."""
+    return MagicParser(f"%envd {command}", description)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return int(text)

@@ -1,0 +1,64 @@
+"""How much of a traceback a cell shows: what helps, or all of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from envd_magic.errors import BuildInterrupted, EnvdMagicError
+from envd_magic.spec.cell import CELL_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+# Lines of an error's message that a traceback repeats; what is shown above it has all.
+_MOST = 12
+
+
+@contextmanager
+def short_tracebacks(shell: Any, *, whole: bool) -> Iterator[None]:
+    """Let errors that pass show few lines in IPython; the exceptions stay what they are.
+
+    Parameters
+    ----------
+    shell
+        Whose tracebacks they become.
+    whole
+        True shows everything.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except BaseException as error:
+        _set_rendering(error, _lines(shell, error, whole=whole))
+        raise
+
+
+def _lines(shell: Any, error: BaseException, *, whole: bool) -> list[str] | None:
+    """Give what IPython is to show, or None for what it shows by itself."""
+    if whole:
+        return _structured(shell, error, error.__traceback__)
+    if isinstance(error, (EnvdMagicError, BuildInterrupted)):
+        first, *rest = f"{type(error).__name__}: {error}".splitlines()
+        more = ["    …"] if len(rest) > _MOST else []
+        return [first, *rest[:_MOST], *more]
+    own = error.__traceback__
+    while own is not None and own.tb_frame.f_code.co_filename != CELL_FILE:
+        own = own.tb_next
+    # Where the cell's code is not in it, the mistake is ours, and is shown whole.
+    return None if own is None else _structured(shell, error, own)
+
+
+def _structured(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
+    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, trace)
+    return lines
+
+
+def _set_rendering(error: BaseException, lines: list[str] | None) -> None:
+    if lines is not None:
+        # https://ipython.readthedocs.io/en/stable/config/integrating.html#custom-exception-tracebacks
+        error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]

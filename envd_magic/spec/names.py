@@ -1,0 +1,25 @@
+"""Names that are known, and the one that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+INSTALLERS = ("uv", "pip")
+
+
+def close(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that was probably meant."""
+    found = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is not known, with the close one and what there is."""
+    names: Sequence[str] = sorted(known)
+    meant = close(name, names)
+    hint = f"did you mean {meant!r}? " if meant else ""
+    return f"unknown {kind} {name!r}; {hint}There is: {', '.join(names)}"

@@ -1,0 +1,60 @@
+"""One ImageSpec or several: what a cell made, with its shape kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flytekit import ImageSpec
+
+
+@dataclass(frozen=True)
+class Specs:
+    """One ImageSpec, a list or a mapping of them.
+
+    Parameters
+    ----------
+    items
+        Each spec with what tells it from the others: "" where there is one, "[0]", "['a']".
+    keys
+        None for one spec, "list" for a list, else the keys of a mapping.
+    """
+
+    items: tuple[tuple[str, ImageSpec], ...]
+    keys: tuple[Any, ...] | str | None = None
+
+    @property
+    def value(self) -> ImageSpec | list[ImageSpec] | dict[Any, ImageSpec]:
+        """The spec, the list or the mapping."""
+        specs = [spec for _, spec in self.items]
+        if self.keys is None:
+            return specs[0]
+        if isinstance(self.keys, str):
+            return specs
+        return dict(zip(self.keys, specs, strict=True))
+
+    def mapped(self, change: Callable[[ImageSpec], ImageSpec]) -> Specs:
+        """Give the same shape with every spec changed."""
+        return replace(self, items=tuple((label, change(spec)) for label, spec in self.items))
+
+
+def gather(value: Any) -> Specs | None:
+    """Give what is in a value, or None if it is neither a spec nor a list or mapping of specs."""
+    from flytekit import ImageSpec
+
+    if isinstance(value, ImageSpec):
+        return Specs((("", value),))
+    if isinstance(value, (list, tuple)):
+        keys: tuple[Any, ...] | str = "list"
+        pairs = [(f"[{number}]", spec) for number, spec in enumerate(value)]
+    elif isinstance(value, dict):
+        keys = tuple(value)
+        pairs = [(f"[{key!r}]", spec) for key, spec in value.items()]
+    else:
+        return None
+    if not pairs or not all(isinstance(spec, ImageSpec) for _, spec in pairs):
+        return None
+    return Specs(tuple(pairs), keys)

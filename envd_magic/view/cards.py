@@ -1,0 +1,220 @@
+"""What is shown of a build, as a value: its text, HTML and terminal form are made from one card.
+
+A card has a title with a state, facts, steps, lines of the log, the spec and notes; what it has not
+is empty and is not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from envd_magic.errors import SpecError
+from envd_magic.spec.source import format_spec
+from envd_magic.view.lines import tidy
+
+if TYPE_CHECKING:
+    from flytekit import ImageSpec
+
+    from envd_magic.pipeline.result import BuildResult, Step
+    from envd_magic.spec.secrets import Secrets
+    from envd_magic.view.state import BuildState
+
+_WIDEST = 300
+_MINUTE = 60
+_FIELD = re.compile(r"    (\w+)=")
+#: What each state is called.
+STATES = {
+    "running": "Building",
+    "built": "Built",
+    "exists": "Already there",
+    "failed": "Failed to build",
+    "stopped": "Stopped",
+}
+
+
+@dataclass(frozen=True)
+class SpecLine:
+    """One line of a formatted ImageSpec; marked if it is what failed."""
+
+    text: str
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is shown of one build.
+
+    Parameters
+    ----------
+    state
+        One of :data:`STATES`.
+    title
+        Of the whole, without the state.
+    facts
+        Names and values, in order.
+    progress
+        From 0 to 1 while it runs, else None.
+    status
+        Where it is, in a line, while it runs.
+    steps
+        In the order in which they began.
+    cause
+        Why it failed, in a sentence.
+    log
+        Lines of the log: the last ones, or the failed step's.
+    spec
+        The ImageSpec that failed.
+    notes
+        What the user should know.
+    """
+
+    state: str
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    progress: float | None = None
+    status: str = ""
+    steps: tuple[Step, ...] = ()
+    cause: str = ""
+    log: tuple[str, ...] = ()
+    spec: tuple[SpecLine, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """State and title."""
+        return f"{STATES[self.state]}: {self.title}"
+
+
+def running_card(state: BuildState, hint: str = "") -> Card:
+    """Show a build that runs.
+
+    Parameters
+    ----------
+    state
+        As it is now.
+    hint
+        How to stop it.
+    """
+    where = f"{state.phase.value} ({state.detail})" if state.detail else state.phase.value
+    of = max(state.expected, len(state.steps))
+    counted = f" · {state.done} of {of} steps" if state.steps else ""
+    status = f"{where} · {duration(state.seconds)}{counted}"
+    return Card(
+        state="running",
+        title=state.image or "…",
+        progress=state.progress,
+        status=f"{status} · {hint}" if hint else status,
+        steps=state.steps,
+        log=tuple(tidy(line, _WIDEST) for line in state.log),
+        notes=tuple(state.notices),
+    )
+
+
+def result_card(result: BuildResult, variable: str | None = None) -> Card:
+    """Show what came out of a build that did not fail.
+
+    Parameters
+    ----------
+    result
+        Its end.
+    variable
+        Name that the spec is bound to.
+    """
+    facts = [("Image", result.image)]
+    facts += [(platform, name) for platform, name in result.platforms.items()]
+    if result.digest:
+        where = "" if result.pushed else " (local only)"
+        facts.append(("Digest", f"{result.digest}{where}"))
+    if result.size:
+        facts.append(("Size", size(result.size)))
+    facts.append(("Time", duration(result.seconds)))
+    if variable:
+        facts.append(("Use", f"@task(container_image={variable})"))
+    facts += _log_fact(result)
+    return Card(
+        state=result.status,
+        title=result.image,
+        facts=tuple(facts),
+        steps=result.steps,
+        notes=result.warnings,
+    )
+
+
+def stopped_card(result: BuildResult | None, name: str) -> Card:
+    """Show a build that the user stopped."""
+    if result is None:
+        return Card(state="stopped", title=name)
+    facts = (("Time", duration(result.seconds)), *_log_fact(result))
+    steps = tuple(
+        replace(step, status="stopped") if step.status == "running" else step
+        for step in result.steps
+    )
+    return Card(state="stopped", title=result.image, facts=facts, steps=steps)
+
+
+def failure_card(
+    error: BaseException, spec: ImageSpec, secrets: Secrets, result: BuildResult | None
+) -> Card:
+    """Show a build that failed: the cause, the step's last lines, the spec with its field marked.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    spec
+        What was to be built.
+    secrets
+        What must not be shown.
+    result
+        How far it came; None if nothing ran.
+    """
+    first, *rest = secrets.mask(str(error)).splitlines() or [type(error).__name__]
+    step = next((s for s in result.steps if s.status == "failed"), None) if result else None
+    fields = {step.field.partition(".")[0]} if step and step.field else set()
+    if isinstance(error, SpecError):
+        fields = {problem.field.partition(".")[0] for problem in error.problems}
+    facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []
+    return Card(
+        state="failed",
+        title=result.image if result else str(getattr(spec, "name", "")),
+        facts=tuple(facts),
+        steps=result.steps if result else (),
+        cause=first,
+        log=tuple(tidy(line.removeprefix("    "), _WIDEST) for line in rest),
+        spec=marked_lines(format_spec(spec, secrets), fields),
+        notes=result.warnings if result else (),
+    )
+
+
+def marked_lines(text: str, fields: set[str]) -> tuple[SpecLine, ...]:
+    """Lines of a formatted spec, with those of some fields marked."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        if match := _FIELD.match(line):
+            inside = match[1] in fields
+        elif not line.startswith("    "):
+            inside = False
+        lines.append(SpecLine(line, inside))
+    return tuple(lines)
+
+
+def _log_fact(result: BuildResult) -> list[tuple[str, str]]:
+    return [("Log", str(result.log_file))] if result.log_file is not None else []
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``"4.2 s"``, ``"3 min 07 s"``."""
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // _MINUTE} min {int(seconds) % _MINUTE:02} s"
+
+
+def size(count: float) -> str:
+    """Bytes in words, with decimal units as docker has them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"  # noqa: PLR2004
+        count /= 1000
+    return f"{count:.2f} GB"

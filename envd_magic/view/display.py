@@ -1,0 +1,218 @@
+"""Where cards are shown: one place in a notebook, a live terminal, or plain lines.
+
+A :class:`Viewer` listens to a build, adds its events up and shows the card now and then; which
+kind of screen there is decides the :class:`Screen`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol
+
+from envd_magic.view.cards import running_card
+from envd_magic.view.html import card_html
+from envd_magic.view.plain import PlainView
+from envd_magic.view.state import TAIL, BuildState
+from envd_magic.view.text import card_text
+
+if TYPE_CHECKING:
+    from envd_magic.pipeline.events import Event
+    from envd_magic.view.cards import Card
+
+# Seconds between two pictures: at most five a second.
+_PAUSE = 0.2
+
+
+class Screen(Protocol):
+    """Where the card of one build is shown."""
+
+    #: How a user stops the build from here.
+    hint: str
+
+    def event(self, event: Event) -> None:
+        """Take an event, for screens that show lines."""
+
+    def update(self, card: Card) -> None:
+        """Show the build as it is now."""
+
+    def finish(self, card: Card) -> None:
+        """Show what came of it, for good."""
+
+
+class NotebookScreen:
+    """One output of a cell, replaced at each update; the cell keeps the last one.
+
+    Parameters
+    ----------
+    shell
+        The kernel's.
+    hint
+        How a user stops the build from here.
+    """
+
+    def __init__(self, shell: Any, hint: str) -> None:
+        self.hint = hint
+        self._publisher = shell.display_pub
+        self._id = f"envd_magic-{uuid.uuid4().hex}"
+        self._shown = False
+
+    def event(self, event: Event) -> None:
+        """Leave it: the card has the last lines."""
+
+    def update(self, card: Card) -> None:
+        """Replace the output."""
+        data = {"text/plain": card_text(card), "text/html": str(card_html(card))}
+        # The publisher itself, since `display` looks for one in the thread that it is called in.
+        self._publisher.publish(
+            data=data, metadata={}, transient={"display_id": self._id}, update=self._shown
+        )
+        self._shown = True
+
+    finish = update
+
+
+class TerminalScreen:
+    """A terminal: the card is drawn anew in place."""
+
+    hint = "Ctrl-C stops it"
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(file=sys.stdout)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._started = False
+
+    def event(self, event: Event) -> None:
+        """Leave it: the card has the last lines."""
+
+    def update(self, card: Card) -> None:
+        """Draw the card."""
+        from envd_magic.view.terminal import card_rich
+
+        if not self._started:
+            self._live.start()
+            self._started = True
+        self._live.update(card_rich(card, height=self._console.height), refresh=True)
+
+    def finish(self, card: Card) -> None:
+        """Draw the last card, to stay."""
+        from envd_magic.view.terminal import card_rich
+
+        if self._started:
+            self._live.stop()
+        self._console.print(card_rich(card))
+
+
+class PlainScreen:
+    """Lines as they come, and the result: for logs and for notebooks that nobody watches.
+
+    Parameters
+    ----------
+    shell
+        A kernel's, whose notebook gets the result as HTML too; None prints text.
+    """
+
+    hint = ""
+
+    def __init__(self, shell: Any = None) -> None:
+        self._view = PlainView()
+        self._notebook = NotebookScreen(shell, "") if shell is not None else None
+
+    def event(self, event: Event) -> None:
+        """Print it, in batches."""
+        self._view(event)
+
+    def update(self, card: Card) -> None:
+        """Leave it: the lines tell."""
+
+    def finish(self, card: Card) -> None:
+        """Show the result."""
+        self._view.flush()
+        if self._notebook is not None:
+            self._notebook.finish(card)
+        else:
+            print(card_text(card), flush=True)
+
+
+class QuietScreen:
+    """Nothing until the end.
+
+    Parameters
+    ----------
+    screen
+        Where the end is shown.
+    """
+
+    hint = ""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def event(self, event: Event) -> None:
+        """Leave it."""
+
+    def update(self, card: Card) -> None:
+        """Leave it."""
+
+    def finish(self, card: Card) -> None:
+        """Show the end."""
+        self._screen.finish(card)
+
+
+def is_kernel(shell: Any) -> bool:
+    """Is the shell a kernel's, whose outputs a front end shows?"""
+    return hasattr(shell, "kernel")
+
+
+def is_watched(shell: Any) -> bool:
+    """Is there a person before the notebook? Programs that run one allow no input."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return False
+    parent = kernel.get_parent("shell") or {}
+    return bool(parent.get("content", {}).get("allow_stdin", True))
+
+
+def choose_screen(shell: Any, hint: str) -> Screen:
+    """Give the screen that suits where the shell runs."""
+    if is_watched(shell):
+        return NotebookScreen(shell, hint)
+    if is_kernel(shell):
+        return PlainScreen(shell)
+    if sys.stdout.isatty():
+        return TerminalScreen()
+    return PlainScreen()
+
+
+class Viewer:
+    """Listens to a build and shows it.
+
+    Parameters
+    ----------
+    screen
+        Where.
+    tail
+        How many lines of the log to show.
+    """
+
+    def __init__(self, screen: Screen, tail: int = TAIL) -> None:
+        self.screen = screen
+        self.state = BuildState(tail=tail)
+        self._shown = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Take one event of the build."""
+        self.state.take(event)
+        self.screen.event(event)
+        if time.monotonic() - self._shown >= _PAUSE:
+            self.screen.update(running_card(self.state, self.screen.hint))
+            # The time that showing takes is the front end's to have as well.
+            self._shown = time.monotonic()
+
+    def finish(self, card: Card) -> None:
+        """Show what came of it."""
+        self.screen.finish(card)

@@ -1,0 +1,141 @@
+"""Cards as HTML: small, readable without its style sheet, in the colours of the page's theme.
+
+A notebook that is opened where it was not run shows outputs without style sheets and scripts. So
+the structure says it all by itself (headings, tables, ``details``, words for what a colour tells)
+and the style only makes it pleasant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from envd_magic.view.lines import to_html
+from envd_magic.view.text import step_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envd_magic.pipeline.result import Step
+    from envd_magic.view.cards import Card, SpecLine
+
+# JupyterLab's variables where they are, else colours that do on light and on dark.
+_STYLE = Markup("""<style>
+.envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
+overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
+.envd-built,.envd-exists{--e:var(--jp-success-color1,#388e3c)}
+.envd-failed{--e:var(--jp-error-color1,#d32f2f)}
+.envd-stopped{--e:var(--jp-warn-color1,#c77700)}
+.envd-card .envd-title{font-weight:600;margin:0 0 4px}
+.envd-card .envd-title b{color:var(--e)}
+.envd-card .envd-bar{height:4px;background:rgba(128,128,128,.3);border-radius:2px;margin:6px 0;\
+max-width:40em}
+.envd-card .envd-bar div{height:4px;background:var(--e);border-radius:2px}
+.envd-card table{margin:4px 0;border-collapse:collapse;display:table;text-align:left;\
+table-layout:auto;color:inherit;font-size:inherit}
+.envd-card th,.envd-card td{text-align:left!important;vertical-align:top;padding:1px 14px 1px 0;\
+border:0;background:none!important;font-weight:normal;white-space:normal}
+.envd-card thead th,.envd-card tbody th{opacity:.75}
+.envd-card td:last-child,.envd-card code{overflow-wrap:anywhere}
+.envd-card code,.envd-card pre{font-family:var(--jp-code-font-family,monospace);background:none;\
+color:inherit;padding:0}
+.envd-card pre{white-space:pre-wrap;margin:4px 0;padding:6px 8px!important;\
+background:rgba(128,128,128,.12)!important;font-size:12px;line-height:1.4;max-height:24em;\
+overflow:auto}
+.envd-card summary{cursor:pointer}
+.envd-card mark{background:rgba(211,47,47,.25);color:inherit}
+.envd-card .envd-fail td{color:var(--jp-error-color1,#d32f2f);font-weight:600}
+</style>""")
+_CODE = ("Image", "Digest", "Use", "Log")
+
+
+def card_html(card: Card) -> Markup:
+    """Give all that a card shows."""
+    parts = [_title(card)]
+    if card.progress is not None:
+        parts.append(_progress(card.progress))
+    if card.status:
+        parts.append(Markup('<div role="status">{}</div>').format(card.status))
+    if card.cause:
+        parts.append(Markup("<div><strong>{}</strong></div>").format(card.cause))
+        parts.append(_log(card.log, "Last lines of the step"))
+    if card.spec:
+        parts.append(_spec(card.spec))
+    parts.append(_facts(card.facts))
+    parts += [Markup("<div>Note: {}</div>").format(note) for note in card.notes]
+    running = card.progress is not None
+    if card.steps:
+        parts.append(_steps(card.steps, folded=not running))
+    if not card.cause:
+        parts.append(_log(card.log, "Last lines of the log"))
+    return _STYLE + Markup(
+        '<div class="envd-card envd-{}" role="group" aria-label="{}">{}</div>'
+    ).format(card.state, f"envd build. {card.heading}", Markup("").join(parts))
+
+
+def _title(card: Card) -> Markup:
+    state, _, _ = card.heading.partition(":")
+    return Markup('<div class="envd-title"><b>{}:</b> {}</div>').format(state, card.title)
+
+
+def _progress(progress: float) -> Markup:
+    percent = round(progress * 100)
+    return Markup(
+        '<div class="envd-bar" role="progressbar" aria-label="Build progress" aria-valuemin="0" '
+        'aria-valuemax="100" aria-valuenow="{0}"><div style="width:{0}%"></div></div>'
+    ).format(percent)
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
+    rows = [
+        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(
+            name, Markup("<code>{}</code>").format(value) if name in _CODE or "/" in name else value
+        )
+        for name, value in facts
+    ]
+    return (
+        Markup("<table><tbody>{}</tbody></table>").format(Markup("").join(rows))
+        if rows
+        else (Markup(""))
+    )
+
+
+def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
+    rows = Markup("").join(
+        Markup("<tr{}><td>{}</td><td>{}</td><td>{}</td></tr>").format(
+            Markup(' class="envd-fail"') if step.status == "failed" else Markup(""),
+            step_status(step),
+            step.name,
+            step.field,
+        )
+        for step in steps
+    )
+    table = Markup(
+        '<table aria-label="Steps"><thead><tr><th scope="col">Time</th><th scope="col">Step</th>'
+        '<th scope="col">Field</th></tr></thead><tbody>{}</tbody></table>'
+    ).format(rows)
+    if not folded:
+        return table
+    cached = sum(step.status == "cached" for step in steps)
+    count = f"{len(steps)} step{'' if len(steps) == 1 else 's'}, {cached} cached"
+    return Markup("<details><summary>{}</summary>{}</details>").format(count, table)
+
+
+def _log(lines: tuple[str, ...], label: str) -> Markup:
+    if not lines:
+        return Markup("")
+    text = Markup("\n").join(to_html(line) for line in lines)
+    return Markup('<pre role="log" aria-live="off" aria-label="{}" tabindex="0">{}</pre>').format(
+        label, text
+    )
+
+
+def _spec(lines: tuple[SpecLine, ...]) -> Markup:
+    shown = Markup("\n").join(
+        Markup("<mark>{}</mark>").format(line.text)
+        if line.marked
+        else Markup("{}").format(line.text)
+        for line in lines
+    )
+    return Markup("<details open><summary>ImageSpec</summary><pre>{}</pre></details>").format(shown)
