@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
+    from rich.color import Color
     from rich.style import Style
     from rich.text import Text
 
@@ -16,6 +17,8 @@ WIDEST = 2000
 # What a terminal would obey and a page cannot show; colours (ESC) are read before.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_COLOUR = re.compile(r"(\x1b\[[\d;:]*m)")
+_CUT_ESCAPE = re.compile(r"\x1b[^@-Z\\^-~]*$")
 _PREFIX = re.compile(r"#\d+ \d+\.\d+ ")
 
 
@@ -25,7 +28,9 @@ def tidy(text: str, widest: int = WIDEST) -> str:
         prefix = match[0] if (match := _PREFIX.match(text)) else ""
         last = text.rstrip("\r").rpartition("\r")[2]
         text = last if last.startswith(prefix) else prefix + last
-    return text if len(text) <= widest else f"{text[:widest]}… ({len(text)} characters)"
+    if len(text) <= widest:
+        return text
+    return f"{_CUT_ESCAPE.sub('', text[:widest])}… ({len(text)} characters)"
 
 
 def plain(text: str) -> str:
@@ -33,10 +38,19 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 
+def coloured(text: str) -> str:
+    """Give a line whose only escapes are colours: no terminal obeys the rest of it."""
+    if "\x1b" not in text:
+        return plain(text)
+    parts = _COLOUR.split(text)
+    return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))
+
+
 def to_html(text: str) -> Markup:
     """Give a line as HTML, colours kept."""
+    text = coloured(text)
     if "\x1b" not in text:
-        return escape(_CONTROL.sub("", text))
+        return escape(text)
     # 30 ms to import, and most logs have no colours.
     from rich.text import Text
 
@@ -63,23 +77,30 @@ def _runs(line: Text) -> list[tuple[int, int, Style | None]]:
 
 
 def _span(text: str, style: Style | None) -> Markup:
-    shown = escape(_CONTROL.sub("", text))
-    if style is None:
-        return shown
     rules = []
-    if style.color is not None and not style.color.is_default:
-        # Theme colours that can be read on light and dark pages alike, where the page has them.
-        own = style.color.get_truecolor().hex
-        number = style.color.number
-        name = _ANSI[number] if number is not None and number < len(_ANSI) else ""
-        rules.append(f"color:var(--jp-ansi-{name},{own})" if name else f"color:{own}")
-    if style.bold:
-        rules.append("font-weight:bold")
-    if style.italic:
-        rules.append("font-style:italic")
-    if style.underline:
-        rules.append("text-decoration:underline")
-    return Markup('<span style="{}">{}</span>').format(";".join(rules), shown) if rules else shown
+    if style is not None and style.color is not None and (colour := _colour(style.color)):
+        rules.append(f"color:{colour}")
+    if style is not None:
+        rules += [rule for name, rule in _RULES.items() if getattr(style, name)]
+    if not rules:
+        return escape(text)
+    return Markup('<span style="{}">{}</span>').format(";".join(rules), text)
 
 
-_ANSI = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+def _colour(colour: Color) -> str:
+    if colour.is_default:
+        return ""
+    if colour.number is not None and colour.number < len(_ANSI):
+        return _ANSI[colour.number]
+    return colour.get_truecolor().hex
+
+
+_RULES = {
+    "bold": "font-weight:bold",
+    "italic": "font-style:italic",
+    "underline": "text-decoration:underline",
+}
+# The sixteen colours of a terminal, as they can be read on light and on dark pages; its black and
+# white are the page's own.
+_PLAIN = ("", "#e0483e", "#1f8f4e", "#a67c00", "#2f7fe0", "#b853b0", "#1487a0", "")
+_ANSI = (*_PLAIN, "#808080", *_PLAIN[1:])

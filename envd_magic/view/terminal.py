@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from envd_magic.view.lines import coloured
 from envd_magic.view.text import step_status
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ def _head(card: Card) -> list[RenderableType]:
 
 
 def _log(lines: list[str]) -> Padding:
-    texts = [Text.from_ansi(line, no_wrap=True, overflow="ellipsis") for line in lines]
+    texts = [Text.from_ansi(coloured(line), no_wrap=True, overflow="ellipsis") for line in lines]
     return Padding(Group(*texts), (0, 0, 0, 4))
