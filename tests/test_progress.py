@@ -25,6 +25,10 @@ _PIECES = st.sampled_from(
         "#2 bash -c set -euo pipefail\necho",
         "#1 0.1 text",
         "#2 0.25 text#2 DONE 0.3s",
+        "#0 0.1 early",
+        "#0 0.1 early#1 DONE 0.2s",
+        "#2 ERROR: executor failed running [bash -c x",
+        "]: exit code: 1",
         "#1 CACHED",
         "#2 DONE 1.0s",
         "#2 ERROR: exit code: 1",
@@ -270,6 +274,61 @@ def test_text_of_one_step_does_not_end_another() -> None:
         StepStarted(4, "a"),
         StepStarted(5, "b"),
     ]
+
+
+def _lines_of_failure(text: str, places: list[int] | None = None) -> tuple[str, ...]:
+    failures = (event for event in _in_pieces(text, places or []) if isinstance(event, StepFailed))
+    return next(event.lines for event in failures if not event.cancelled)
+
+
+def test_failed_step_is_told_with_its_last_lines() -> None:
+    lines = "".join(f"#5 0.1 line {number}\n" for number in range(30))
+    expected = tuple(f"line {number}" for number in range(20, 30))
+    assert _lines_of_failure(f"#5 a\n{lines}#5 ERROR: x\n") == expected
+
+
+def test_lines_written_before_the_step_had_a_number_are_its_own() -> None:
+    # As a real envd has it where a step ends at once.
+    text = "#1 z\n#1 ...\n\n#2 bash -c\nexit 4\n\n#0 0.2 a\n#0 0.2 \n#0 0.2 b\n#2 ERROR: x\n"
+    assert _lines_of_failure(text) == ("a", "", "b")
+
+
+def test_unfinished_line_before_the_step_had_a_number_ends_it() -> None:
+    text = "#2 b\n#0 0.1 one\n#0 0.1 half#2 ERROR: x\n"
+    assert _lines_of_failure(text) == ("one", "half")
+
+
+def test_last_lines_are_those_of_the_step_and_not_of_one_that_took_turns() -> None:
+    text = "#5 a\n#5 0.1 x\n#5 ...\n\n#6 b\n#0 0.1 y\n#6 ...\n\n#5 a\n#5 0.3 z\n#5 ERROR: x\n"
+    assert _lines_of_failure(text) == ("x", "z")
+
+
+def test_same_line_written_twice_is_told_twice() -> None:
+    assert _lines_of_failure("#5 a\n#5 0.1 x\n#5 0.2 x\n#5 ERROR: x\n") == ("x", "x")
+
+
+def test_last_lines_may_hold_signs_of_other_steps() -> None:
+    text = "#5 a\n#5 0.1 # one\n#5 0.1 see #7\n#5 0.1 saw #4 DONE 0.1s\n#5 ERROR: x\n"
+    assert _lines_of_failure(text) == ("# one", "see #7", "saw #4 DONE 0.1s")
+
+
+def test_command_that_an_error_names_begins_no_step() -> None:
+    text = (
+        "#2 a\n#3 b\n#2 ERROR: executor failed running [bash -c\n#9 x\n------\n#3 DONE 0.1s\n"
+        "]: exit code: 3\n#3 DONE 0.2s\n------\n > bash -c\n:\n#2 0.1 x\n------\n"
+    )
+    assert _events(text)[2:] == [
+        StepFailed(2, "a", "executor failed running [bash -c"),
+        StepDone(3, "b", 0.2),
+    ]
+
+
+@given(text=_STREAMS, places=st.lists(st.integers(min_value=0), max_size=8))
+def test_last_lines_are_the_same_in_any_chunks(text: str, places: list[int]) -> None:
+    def lines(events: list[Output | StepEvent]) -> list[tuple[str, ...]]:
+        return [event.lines for event in events if isinstance(event, StepFailed)]
+
+    assert lines(_in_pieces(text, places)) == lines(_in_pieces(text, []))
 
 
 _FAILURE = """\

@@ -2,7 +2,9 @@
 
 The form is BuildKit's plain progress (``util/progress/progressui/printer.go``): blocks of lines
 that start with ``#N ``, in which N is a step's number; blocks of steps that run at the same time
-take turns. envd's own messages are logrus lines (``time=… level=… msg=…``).
+take turns. What a step wrote before BuildKit gave it a number has 0 in its place: lines of output
+belong to the block that they stand in. envd's own messages are logrus lines (``time=… level=…
+msg=…``).
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 LONGEST_LINE = 1 << 20
 # envd is told to cut names at 72 characters.
 _LONGEST_NAME = 100
+# Characters of each running step's output kept in memory, and lines told where it fails.
+_TAIL = 1 << 14
+_LAST_LINES = 10
 
 
 class Output(NamedTuple):
@@ -84,26 +89,38 @@ class StepDone:
 
 @dataclass(frozen=True)
 class StepFailed:
-    """A step has failed, or was cancelled since another had."""
+    """A step has failed, or was cancelled since another had; with the last lines it wrote."""
 
     number: int
     name: str
     error: str
     field: str = ""
     run: int = 1
+    lines: tuple[str, ...] = ()
+
+    @property
+    def cancelled(self) -> bool:
+        """Did it end for no reason of its own?"""
+        return self.error == "CANCELED"
 
 
 StepEvent = StepStarted | StepCached | StepDone | StepFailed
 
 # A line of a step that is not its output (that has the seconds before it), or a border. It begins
 # with plain characters, for which a regular expression need not be tried at every place: a
-# flood of a hundred thousand lines costs next to nothing.
-_TELLING = re.compile(r"\n(?:#(\d+) (?!\d+\.\d+ [^#\n]*\n)([^\n]*)|------(?=\n))")
+# flood of a hundred thousand lines costs next to nothing. The last line of a step's output may lack
+# its end; the step's is then glued to it.
+_TELLING = re.compile(
+    r"\n(?:#(\d+) (?!\d+\.\d+ [^#\n]*(?:#(?!\d+ [DEC])[^#\n]*)*\n)([^\n]*)|------(?=\n))"
+)
 _OUTPUT = re.compile(r"\d+\.\d+ ")
+_OUTPUT_LINE = re.compile(r"^#\d+ \d+\.\d+ (.*)$", re.MULTILINE)
 _NO_NAME = re.compile(r"#\d+ |time=")
 _DONE = re.compile(r"DONE (\d+(?:\.\d+)?)s$")
-# The last line of a step's output may lack its end; what follows it is then glued to it.
 _GLUED_DONE = re.compile(r"#(\d+) (DONE \d+(?:\.\d+)?s|ERROR: .*|CANCELED)$")
+# An error names the whole command, which may have lines like ours.
+_COMMAND = "executor failed running ["
+_COMMAND_END = re.compile(r"\]: [^\n]*(?:\n|$)")
 _FATAL = re.compile(r'level=(?:fatal|error)\b[^\n]*?\berror="((?:[^"\\\n]|\\.)*)"')
 
 
@@ -141,7 +158,10 @@ class ProgressReader:
         """What envd said last of why it failed."""
         self._names: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._tails: dict[int, str] = {}
+        self._block = 0
         self._naming: int | None = None
+        self._in_error = False
         self._quoting = False
 
     def read(self, text: str) -> Iterator[Output | StepEvent]:
@@ -151,48 +171,79 @@ class ProgressReader:
         start = 0
         if self._naming is not None:
             start = yield from self._rest_of_name(text, 0)
+        read = start if not self._in_error else self._rest_of_error(text, start)
         # A line end before the text makes its first line like the others.
         for match in _TELLING.finditer("\n" + text):
-            end = match.end()  # behind the line in the longer text, behind its end in `text`
-            if end <= start:
+            # Where it begins and ends in the longer text is where its line does in `text`.
+            begin, end = match.span()
+            if begin < read:
                 continue
+            self._keep(text[read:begin])
+            read = end
             if match[1] is None:
                 # The end of a failed build: the last lines of the failed step once more.
                 self._quoting = not self._quoting
                 continue
-            found = list(self._block(int(match[1]), match[2]))
+            found = list(self._line(int(match[1]), match[2]))
             if found:
                 yield Output(text[start:end])
                 start = end
                 yield from found
             if self._naming is not None:
-                start = yield from self._rest_of_name(text, start)
+                start = read = yield from self._rest_of_name(text, start)
+            elif self._in_error:
+                read = self._rest_of_error(text, read)
+        self._keep(text[read:])
         if start < len(text):
             yield Output(text[start:])
 
-    def _block(self, number: int, rest: str) -> Iterator[StepEvent]:
-        name = self._names.get(number)
+    def _line(self, number: int, rest: str) -> Iterator[StepEvent]:
         if self._quoting:
             return
-        if name is None and not _OUTPUT.match(rest):
+        is_output = _OUTPUT.match(rest)
+        self._block = number = number or self._block
+        name = self._names.get(number)
+        if is_output:
+            glued = _GLUED_DONE.search(rest)
+            ends = glued is not None and int(glued[1]) == number
+            self._keep(f"#0 {rest[: glued.start()] if glued and ends else rest}\n")
+            if glued and ends:
+                yield from self._line(number, glued[2])
+        elif name is None:
             self._names[number] = rest
             self._naming = number
             yield StepStarted(number, rest)
-        elif name is None or number in self._ended:
-            return
-        elif rest == "CACHED":
-            self._ended.add(number)
-            yield StepCached(number, name)
+        elif number not in self._ended:
+            yield from self._end(number, name, rest)
+
+    def _end(self, number: int, name: str, rest: str) -> Iterator[StepEvent]:
+        """Tell how a step ended, if the line tells that."""
+        if rest == "CACHED":
+            event: StepEvent = StepCached(number, name)
         elif match := _DONE.match(rest):
-            self._ended.add(number)
-            yield StepDone(number, name, float(match[1]))
+            event = StepDone(number, name, float(match[1]))
         elif rest.startswith("ERROR: ") or rest == "CANCELED":
-            self._ended.add(number)
-            yield StepFailed(number, name, rest.removeprefix("ERROR: "))
-        elif (
-            _OUTPUT.match(rest) and (glued := _GLUED_DONE.search(rest)) and int(glued[1]) == number
-        ):
-            yield from self._block(number, glued[2])
+            error = rest.removeprefix("ERROR: ")
+            lines = _OUTPUT_LINE.findall(self._tails.get(number, ""))
+            event = StepFailed(number, name, error, lines=tuple(lines[-_LAST_LINES:]))
+            self._in_error = error.startswith(_COMMAND) and not _COMMAND_END.search(error)
+        else:
+            return
+        self._ended.add(number)
+        self._tails.pop(number, None)
+        yield event
+
+    def _keep(self, text: str) -> None:
+        """Keep the end of what the step of this block wrote, until the step has ended."""
+        number = self._block
+        if text and number in self._names and number not in self._ended and not self._quoting:
+            self._tails[number] = (self._tails.get(number, "") + text[-_TAIL:])[-_TAIL:]
+
+    def _rest_of_error(self, text: str, start: int) -> int:
+        """Give where the command that an error names ends."""
+        match = _COMMAND_END.search(text, start)
+        self._in_error = match is None
+        return len(text) if match is None else match.end()
 
     def _rest_of_name(self, text: str, start: int) -> Generator[Output | StepEvent, None, int]:
         """Read on in a name of several lines, to the empty line or the next block."""

@@ -319,18 +319,17 @@ class _Build:
 
     def _why(self, command: str, code: int, said: str | None) -> str:
         """Put together what failed: the step, its field and its last words, else envd's own."""
-        step = self.log.failed_step()
-        if step is None or self.log.failure is None:
+        step = self.log.failure
+        if step is None:
             reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
             return f"envd {command} failed: {reason}"
-        number, error = self.log.failure
-        status = re.search(r"exit code: (\d+)\s*$", said or error)
+        status = re.search(r"exit code: (\d+)\s*$", said or step.error)
         lines = [
             f"The step {step.name!r} failed"
             + (f" with exit code {status[1]}" if status else "")
             + (f" (field {step.field})" if step.field else "")
         ]
-        lines += [f"    {line}" for line in self.log.last_lines(number)]
+        lines += [f"    {line}" for line in step.lines]
         return "\n".join(lines)
 
     def _tag(self, made: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from envd_magic.envd.progress import (
     ProgressReader,
     StepCached,
     StepDone,
+    StepFailed,
     StepStarted,
 )
 from envd_magic.paths import log_folder
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"# envd_magic: ([a-z_]+)")
 _NOTICE = re.compile(r"^(?:#\d+ \d+\.\d+ )?envd_magic: (.+)$", re.MULTILINE)
-# Characters of output kept in memory, for the last lines of a step that fails.
-_TAIL = 1 << 16
 _COPY = re.compile(r"copy /(\w+)\b")
 # How a step's name tells its field, where it has no mark of ours.
 _BY_NAME = (
@@ -88,9 +87,8 @@ class BuildLog:
         self._run = 0
         self.recipe: Recipe | None = None
         self.warnings: list[str] = []
-        self.failure: tuple[int, str] | None = None
-        """Number and error of the step that failed last."""
-        self._tail = ""
+        self.failure: StepFailed | None = None
+        """The step that failed first: what fails after it may have been cancelled for it."""
 
     def emit(self, event: Event) -> None:
         """Tell the listener; what is no line of envd's is written to the log as well.
@@ -137,7 +135,6 @@ class BuildLog:
             return
         masked = self.secrets.mask(text)
         self._file.write(masked.encode("utf-8", "backslashreplace"))
-        self._tail = (self._tail + masked)[-_TAIL:]
         if "envd_magic: " in masked:
             self.warnings += _NOTICE.findall(masked)
         for event in progress.read(masked):
@@ -158,19 +155,12 @@ class BuildLog:
         elif isinstance(event, StepDone):
             self._steps[key] = Step(name, "done", event.seconds, field)
         else:
-            self._steps[key] = Step(name, "failed", seconds, field)
-            self.failure = (event.number, event.error)
-        return dataclasses.replace(event, name=name, field=field, run=self._run)
-
-    def last_lines(self, number: int, most: int = 10) -> list[str]:
-        """Give the last lines that a step has written, without their prefix."""
-        found = re.findall(rf"^#{number} \d+\.\d+ (.*)$", self._tail, re.MULTILINE)
-        lines: list[str] = []
-        for line in found:
-            # A failed build ends with the same lines once more.
-            if line not in lines:
-                lines.append(line)
-        return lines[-most:]
+            status = "stopped" if event.cancelled else "failed"
+            self._steps[key] = Step(name, status, seconds, field)
+        told = dataclasses.replace(event, name=name, field=field, run=self._run)
+        if isinstance(told, StepFailed) and not told.cancelled and self.failure is None:
+            self.failure = told
+        return told
 
     def _described(self, name: str, field: str) -> str:
         """Prefer the recipe's words to a script's first lines, or to the base's private name."""
@@ -196,10 +186,6 @@ class BuildLog:
             else step
             for key, step in self._steps.items()
         )
-
-    def failed_step(self) -> Step | None:
-        """The step that failed, if one has."""
-        return next((step for step in self.steps if step.status == "failed"), None)
 
     def close(self) -> None:
         """Write what is left."""

@@ -18,7 +18,7 @@ class Step:
     name
         What it does.
     status
-        "done", "cached", "failed" or "running" (it never ended).
+        "done", "cached", "failed", "stopped" (since another failed) or "running" (it never ended).
     seconds
         How long it ran.
     field

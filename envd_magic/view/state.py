@@ -87,7 +87,8 @@ class BuildState:
         elif isinstance(event, StepDone):
             status, seconds = "done", event.seconds
         elif isinstance(event, StepFailed):
-            status, seconds = "failed", time.monotonic() - began
+            status = "stopped" if event.cancelled else "failed"
+            seconds = time.monotonic() - began
         self._steps[key] = (Step(event.name, status, seconds, event.field), began)
 
     @property
