@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.view.cards import failure_card, result_card, running_card, stopped_card
+from envd_magic.view.cards import failure_card, result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Jobs:
     def run(self, job: Job, *, quiet: bool, tail: int) -> None:
         """Build here and now, and raise what goes wrong."""
         hint = "the stop button (■) ends it"
-        for _ in job.specs.items:
+        for _, spec in job.specs.items:
             screen = choose_screen(self._shell, hint)
-            job.viewers.append(Viewer(QuietScreen(screen) if quiet else screen, tail))
+            job.viewers.append(Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name))
         _build(job, self._bind)
         if job.error is not None:
             raise job.error
@@ -114,11 +114,11 @@ class Jobs:
         """Build on a thread; its outputs stay in the cell that runs now."""
         if not is_kernel(self._shell):
             raise UsageError("%%envd_build: --background needs a notebook to show itself in")
-        for _ in job.specs.items:
+        for _, spec in job.specs.items:
             screen = NotebookScreen(self._shell, f"%envd cancel {job.number} ends it")
-            viewer = Viewer(screen, tail)
+            viewer = Viewer(screen, tail, spec.name)
             # Made now, so that it is in this cell.
-            screen.update(running_card(viewer.state, screen.hint))
+            viewer.show()
             if quiet:
                 viewer.screen = QuietScreen(screen)
             job.viewers.append(viewer)
@@ -201,11 +201,13 @@ def _build_one(job: Job, number: int, spec: ImageSpec) -> None:
         result = build_spec(refreshed(spec), replace(job.options, listener=viewer))
     except BaseException as error:
         ended = viewer.state.result
+        if ended is not None and ended.status in ("built", "exists"):
+            ended = None  # a base spec's
         if ended is not None:
             job.results.append(ended)
         if isinstance(error, KeyboardInterrupt):
             viewer.finish(stopped_card(ended, spec.name))
-        elif isinstance(error, Exception):
+        else:
             viewer.finish(failure_card(error, spec, spec_secrets(spec), ended))
         raise
     job.results.append(result)

@@ -44,6 +44,7 @@ from envd_magic.recipe.install import install_step
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.secrets import spec_secrets
+from envd_magic.spec.validate import validate
 
 if TYPE_CHECKING:
     from flytekit import ImageSpec
@@ -119,6 +120,8 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
     options = options or Options()
     base = spec.base_image
     if base is not None and not isinstance(base, str):
+        # Before minutes are spent on the base.
+        validate(spec)
         build_spec(base, replace(options, force=False))
     return _Build(spec, options).run()
 

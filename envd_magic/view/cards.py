@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import SpecError
 from envd_magic.spec.source import format_spec
-from envd_magic.view.lines import tidy
+from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
     from flytekit import ImageSpec
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _WIDEST = 300
 _MINUTE = 60
-_FIELD = re.compile(r"    (\w+)=")
+_FIELD = re.compile(r"( +)(\w+)=")
+_INDENT = 4
 #: What each state is called.
 STATES = {
     "running": "Building",
@@ -87,7 +88,7 @@ class Card:
         return f"{STATES[self.state]}: {self.title}"
 
 
-def running_card(state: BuildState, hint: str = "") -> Card:
+def running_card(state: BuildState, hint: str = "", name: str = "…") -> Card:
     """Show a build that runs.
 
     Parameters
@@ -96,19 +97,45 @@ def running_card(state: BuildState, hint: str = "") -> Card:
         As it is now.
     hint
         How to stop it.
+    name
+        What it is called before it has begun.
     """
+    if state.began is None:
+        return Card(state="running", title=name, progress=0.0, status=_joined("Waiting", hint))
     where = f"{state.phase.value} ({state.detail})" if state.detail else state.phase.value
     of = max(state.expected, len(state.steps))
     counted = f" · {state.done} of {of} steps" if state.steps else ""
-    status = f"{where} · {duration(state.seconds)}{counted}"
-    return Card(
-        state="running",
-        title=state.image or "…",
-        progress=state.progress,
-        status=f"{status} · {hint}" if hint else status,
-        steps=state.steps,
-        log=tuple(tidy(line, _WIDEST) for line in state.log),
-        notes=tuple(state.notices),
+    status = _joined(f"{where} · {duration(state.seconds)}{counted}", hint)
+    return _clean(
+        Card(
+            state="running",
+            title=state.image,
+            progress=state.progress,
+            status=status,
+            steps=state.steps,
+            log=state.log,
+            notes=tuple(state.notices),
+        )
+    )
+
+
+def _joined(status: str, hint: str) -> str:
+    return f"{status} · {hint}" if hint else status
+
+
+def _clean(card: Card) -> Card:
+    """Take control characters out of what is made of a user's words; the log's are taken later."""
+    return replace(
+        card,
+        title=plain(card.title),
+        status=plain(card.status),
+        facts=tuple((name, plain(value)) for name, value in card.facts),
+        steps=tuple(
+            replace(step, name=tidy(plain(step.name), _WIDEST), field=plain(step.field))
+            for step in card.steps
+        ),
+        cause=plain(card.cause),
+        notes=tuple(map(plain, card.notes)),
     )
 
 
@@ -133,12 +160,14 @@ def result_card(result: BuildResult, variable: str | None = None) -> Card:
     if variable:
         facts.append(("Use", f"@task(container_image={variable})"))
     facts += _log_fact(result)
-    return Card(
-        state=result.status,
-        title=result.image,
-        facts=tuple(facts),
-        steps=result.steps,
-        notes=result.warnings,
+    return _clean(
+        Card(
+            state=result.status,
+            title=result.image,
+            facts=tuple(facts),
+            steps=result.steps,
+            notes=result.warnings,
+        )
     )
 
 
@@ -151,7 +180,7 @@ def stopped_card(result: BuildResult | None, name: str) -> Card:
         replace(step, status="stopped") if step.status == "running" else step
         for step in result.steps
     )
-    return Card(state="stopped", title=result.image, facts=facts, steps=steps)
+    return _clean(Card(state="stopped", title=result.image, facts=facts, steps=steps))
 
 
 def failure_card(
@@ -172,32 +201,55 @@ def failure_card(
     """
     first, *rest = secrets.mask(str(error)).splitlines() or [type(error).__name__]
     step = next((s for s in result.steps if s.status == "failed"), None) if result else None
-    fields = {step.field.partition(".")[0]} if step and step.field else set()
+    fields = {_path_of(spec, result, step.field)} if step and result and step.field else set()
     if isinstance(error, SpecError):
-        fields = {problem.field.partition(".")[0] for problem in error.problems}
+        fields = {problem.field for problem in error.problems}
     facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []
-    return Card(
-        state="failed",
-        title=result.image if result else str(getattr(spec, "name", "")),
-        facts=tuple(facts),
-        steps=result.steps if result else (),
-        cause=first,
-        log=tuple(tidy(line.removeprefix("    "), _WIDEST) for line in rest),
-        spec=marked_lines(format_spec(spec, secrets), fields),
-        notes=result.warnings if result else (),
+    return _clean(
+        Card(
+            state="failed",
+            title=result.image if result else str(getattr(spec, "name", "")),
+            facts=tuple(facts),
+            steps=result.steps if result else (),
+            cause=first,
+            log=tuple(tidy(line.removeprefix("    "), _WIDEST) for line in rest),
+            spec=marked_lines(format_spec(spec, secrets), fields),
+            notes=result.warnings if result else (),
+        )
     )
 
 
 def marked_lines(text: str, fields: set[str]) -> tuple[SpecLine, ...]:
-    """Lines of a formatted spec, with those of some fields marked."""
-    lines, inside = [], False
+    """Lines of a formatted spec, with those of some fields marked.
+
+    Parameters
+    ----------
+    text
+        As :func:`~envd_magic.spec.source.format_spec` makes it.
+    fields
+        Their names; a base spec's as ``base_image.packages``.
+    """
+    lines: list[SpecLine] = []
+    path: list[str] = []
     for line in text.splitlines():
+        depth = (len(line) - len(line.lstrip(" "))) // _INDENT
         if match := _FIELD.match(line):
-            inside = match[1] in fields
-        elif not line.startswith("    "):
-            inside = False
-        lines.append(SpecLine(line, inside))
+            path = [*path[: depth - 1], match[2]]
+        elif depth <= len(path) - 1:
+            # The bracket that closes a base spec.
+            path = path[:depth]
+        lines.append(SpecLine(line, ".".join(path) in fields and depth > 0))
     return tuple(lines)
+
+
+def _path_of(spec: Any, result: BuildResult, field: str) -> str:
+    """Name a field of the spec whose build failed, which may be a base spec."""
+    prefix = ""
+    while hasattr(spec, "base_image"):
+        if spec.image_name() == result.image:
+            return prefix + field
+        spec, prefix = spec.base_image, f"{prefix}base_image."
+    return field
 
 
 def _log_fact(result: BuildResult) -> list[tuple[str, str]]:
@@ -206,15 +258,16 @@ def _log_fact(result: BuildResult) -> list[tuple[str, str]]:
 
 def duration(seconds: float) -> str:
     """Seconds in words: ``"4.2 s"``, ``"3 min 07 s"``."""
-    if seconds < _MINUTE:
+    if round(seconds, 1) < _MINUTE:
         return f"{seconds:.1f} s"
-    return f"{int(seconds) // _MINUTE} min {int(seconds) % _MINUTE:02} s"
+    whole = max(_MINUTE, int(seconds))
+    return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
 
 
 def size(count: float) -> str:
     """Bytes in words, with decimal units as docker has them."""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:  # noqa: PLR2004
+        if round(count) < 1000:  # noqa: PLR2004
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"  # noqa: PLR2004
         count /= 1000
     return f"{count:.2f} GB"

@@ -11,6 +11,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from envd_magic.pipeline.events import Tick
 from envd_magic.view.cards import running_card
 from envd_magic.view.html import card_html
 from envd_magic.view.plain import PlainView
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.events import Event
     from envd_magic.view.cards import Card
 
-# Seconds between two pictures: at most five a second.
+# Seconds between two pictures: at most five a second; one where only time goes on.
 _PAUSE = 0.2
+_IDLE_PAUSE = 1.0
 
 
 class Screen(Protocol):
@@ -197,21 +199,33 @@ class Viewer:
         Where.
     tail
         How many lines of the log to show.
+    name
+        What the build is called before it has begun.
     """
 
-    def __init__(self, screen: Screen, tail: int = TAIL) -> None:
+    def __init__(self, screen: Screen, tail: int = TAIL, name: str = "…") -> None:
         self.screen = screen
+        self._name = name
         self.state = BuildState(tail=tail)
         self._shown = 0.0
+        self._news = False
 
     def __call__(self, event: Event) -> None:
         """Take one event of the build."""
         self.state.take(event)
         self.screen.event(event)
-        if time.monotonic() - self._shown >= _PAUSE:
-            self.screen.update(running_card(self.state, self.screen.hint))
-            # The time that showing takes is the front end's to have as well.
-            self._shown = time.monotonic()
+        # Between a flood's lines there is no tick, and what came last is to be seen soon.
+        pause = _IDLE_PAUSE if isinstance(event, Tick) and not self._news else _PAUSE
+        self._news = self._news or not isinstance(event, Tick)
+        if time.monotonic() - self._shown >= pause:
+            self.show()
+
+    def show(self) -> None:
+        """Show the build as it is now."""
+        self.screen.update(running_card(self.state, self.screen.hint, self._name))
+        self._news = False
+        # The time that showing takes is the front end's to have as well.
+        self._shown = time.monotonic()
 
     def finish(self, card: Card) -> None:
         """Show what came of it."""

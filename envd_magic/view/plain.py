@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
-from envd_magic.pipeline.events import Notice, Output, PhaseChanged
+from envd_magic.pipeline.events import (
+    Notice,
+    Output,
+    PhaseChanged,
+    StepCached,
+    StepDone,
+    StepFailed,
+)
 from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
@@ -14,9 +22,14 @@ if TYPE_CHECKING:
 
 # Seconds between two writes: a front end that gets every line by itself drowns.
 _PAUSE = 0.2
-# Lines kept of what came in one pause, and in all; the log has every one.
+# Lines kept of what came in one pause, and in all; the log has every one. Of what is left out, the
+# last lines are printed when the flood ends.
 _MOST = 1000
 _MOST_IN_ALL = 5000
+_LAST = 10
+# Seconds between two words of life while lines are left out.
+_PATIENCE = 10.0
+_ENDS = (StepCached, StepDone, StepFailed)
 
 
 class PlainView:
@@ -34,7 +47,8 @@ class PlainView:
         self._count = 0
         self._room = _MOST_IN_ALL
         self._left_out = 0
-        self._written = 0.0
+        self._last: deque[str] = deque(maxlen=_LAST)
+        self._written = self._told = 0.0
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -44,34 +58,55 @@ class PlainView:
             else:
                 self._add(event.text)
         elif isinstance(event, PhaseChanged):
+            self._end_flood()
             detail = f": {event.detail}" if event.detail else ""
             self._texts.append(f"── {event.phase.value}{detail}\n")
         elif isinstance(event, Notice):
             self._texts.append(f"note: {event.text}\n")
+        elif isinstance(event, _ENDS):
+            self._end_flood()
         if self._whole or time.monotonic() - self._written > _PAUSE:
-            self.flush()
+            self._write()
 
     def _add(self, text: str) -> None:
         room = max(0, min(_MOST - self._count, self._room))
         # A flood is not cut into lines that nobody will see.
         count = text.count("\n")
         kept = text.split("\n", room)[:room] if count > room else text[:-1].split("\n")
+        if kept:
+            self._end_flood()
+        if count > room:
+            self._last.extend(text[:-1].rsplit("\n", _LAST)[-min(_LAST, count - room) :])
         self._count += len(kept)
         self._room -= len(kept)
         self._left_out += count - len(kept)
         if kept:
             self._texts.append("".join(f"{plain(tidy(line))}\n" for line in kept))
 
-    def flush(self) -> None:
-        """Print what has gathered."""
-        if self._left_out:
-            self._texts.append(f"… {self._left_out} lines left out here; the log has them\n")
+    def _end_flood(self) -> None:
+        """Say how many lines were left out, and give the last of them."""
+        if left_out := self._left_out - len(self._last):
+            self._texts.append(f"… {left_out} lines left out here; the log has them\n")
+        self._texts += [f"{plain(tidy(line))}\n" for line in self._last]
+        self._left_out = 0
+        self._last.clear()
+
+    def _write(self) -> None:
+        now = time.monotonic()
+        if self._left_out and now - self._told > _PATIENCE:
+            self._texts.append(f"… {self._left_out} lines more; the log has them\n")
+            self._told = now
         if self._texts:
             sys.stdout.write("".join(self._texts))
             sys.stdout.flush()
         self._texts.clear()
-        self._count = self._left_out = 0
-        self._written = time.monotonic()
+        self._count = 0
+        self._written = now
+
+    def flush(self) -> None:
+        """Print what has gathered; there is nothing more to come."""
+        self._end_flood()
+        self._write()
 
 
 class Batches:

@@ -20,6 +20,7 @@ from envd_magic.pipeline.events import (
     StepStarted,
 )
 from envd_magic.pipeline.result import Step
+from envd_magic.view.lines import tidy
 
 if TYPE_CHECKING:
     from envd_magic.pipeline.events import Event, StepEvent
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 #: Lines of the log that a view shows, unless it is told otherwise.
 TAIL = 12
-_LONGEST_LINE = 400
+# What a longer line has more is in the log's file.
+_WIDEST = 300
 
 
 @dataclass
@@ -46,7 +48,8 @@ class BuildState:
     detail: str = ""
     expected: int = 0
     lines: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float | None = None
+    """When it began; None while it waits for others."""
     notices: list[str] = field(default_factory=list)
     finished: list[BuildResult] = field(default_factory=list)
     """Results, those of the base specs first."""
@@ -65,6 +68,8 @@ class BuildState:
             self.notices.append(event.text)
         elif isinstance(event, Started):
             self.image, self.expected = event.image, event.expected
+            if self.began is None:
+                self.began = time.monotonic()
             self._steps.clear()
             self._last.clear()
         elif isinstance(event, Finished):
@@ -74,7 +79,7 @@ class BuildState:
         self.lines += text.count("\n")
         # Only the last lines are looked at, however many came at once.
         last = text.rstrip("\n").rsplit("\n", 2 * self.tail)[-2 * self.tail :]
-        self._last.extend(line[-_LONGEST_LINE:] if "\r" in line else line for line in last if line)
+        self._last.extend(tidy(line, _WIDEST) for line in last if line)
         while len(self._last) > self.tail:
             self._last.popleft()
 
@@ -102,13 +107,13 @@ class BuildState:
 
     @property
     def log(self) -> tuple[str, ...]:
-        """The last lines, as envd wrote them."""
+        """The last lines, as a terminal would show them at the end."""
         return tuple(self._last)
 
     @property
     def seconds(self) -> float:
         """Time since the beginning."""
-        return time.monotonic() - self.began
+        return 0.0 if self.began is None else time.monotonic() - self.began
 
     @property
     def done(self) -> int:
