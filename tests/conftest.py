@@ -15,22 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HOME = "ENVD_MAGIC_HOME"
-_DEFECTS = Path(__file__).parent / "known_defects.txt"
 _KEEP = "ENVD_MAGIC_LAB_KEEP"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that build for real, and put them after the fast ones.
-
-    What `known_defects.txt` names is expected to fail until somebody mends it.
-    """
-    defects = set(_DEFECTS.read_text(encoding="utf-8").splitlines())
+    """Mark the tests that build for real, and put them after the fast ones."""
     for item in items:
         if _needs_lab(item):
             item.add_marker(pytest.mark.lab)
-        if item.nodeid in defects:
-            item.add_marker(pytest.mark.xfail(reason="known defect", run=False))
     items.sort(key=_needs_lab)
 
 

@@ -188,7 +188,11 @@ def test_character_that_python_cannot_read_is_refused() -> None:
 
 
 def test_type_without_a_value_is_refused() -> None:
-    assert "packages" in _refused("packages: list[str]")
+    assert "packages has a type and no value" in _refused("packages: list[str]")
+
+
+def test_type_without_a_value_is_refused_beside_other_fields() -> None:
+    assert "packages" in _refused("name = 'x'\npackages: list[str]")
 
 
 def test_spec_that_is_only_assigned_is_told_what_to_write() -> None:

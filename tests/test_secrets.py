@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import json
 import string
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from flytekit import ImageSpec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envd_magic.recipe.compose import compose
+from envd_magic.recipe.quoting import run_script, shell, starlark, starlark_block
 from envd_magic.spec.secrets import MASK, Secrets, has_login, is_secret_name, spec_secrets
 from envd_magic.view.text import recipe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Whatever is neither in the mask nor in the way of a URL.
 _LETTERS = string.ascii_letters + string.digits + " .:/@-_%\"'\\\néあ"
@@ -204,6 +211,42 @@ def test_secrets_of_a_spec_that_is_refused_can_be_asked_for() -> None:
 def test_secret_is_masked_in_a_recipe_however_it_is_quoted_there(secret: str) -> None:
     spec = ImageSpec(base_image="debian", env={"TOKEN": secret}, commands=["true"])
     assert "ter22" not in spec_secrets(spec).mask(recipe_text(compose(spec)))
+
+
+# The first pattern of a character takes longer than the others.
+@settings(deadline=None)
+@given(
+    secret=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), max_size=8),
+    first=st.sampled_from([str, quote, quote_plus]),
+    then=st.lists(
+        st.sampled_from([starlark, starlark_block, run_script, shell, repr, ascii, json.dumps]),
+        max_size=3,
+    ),
+    last=st.sampled_from([str, quote, quote_plus, html.escape]),
+)
+def test_secret_is_masked_however_often_it_is_quoted(
+    secret: str,
+    first: Callable[[str], str],
+    then: list[Callable[[str], str]],
+    last: Callable[[str], str],
+) -> None:
+    text = f"hunter{secret}77xyz"
+    for way in (first, *then, last):
+        text = way(text)
+    masked = Secrets([f"hunter{secret}77xyz"]).mask(f"before {text} after")
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert not [part for part in ("hunter", "77xyz") if part in masked]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("part", ["'", "\\", "'\"\\", "%", "&", "%27", "&amp;", " ", "é", "<'>"])
+def test_secret_of_much_that_is_quoted_does_not_stop_the_build(part: str) -> None:
+    # A pattern that matches in several ways at each place would take longer than anyone waits.
+    secret = f"a1b2{part * 30}c3{part * 30}d4"
+    for way in (str, starlark, shell, quote, html.escape):
+        text = f"a1b2{way(part) * 500}c3{way(part) * 500}e5\n" * 3
+        assert Secrets([secret]).mask(text) == text
 
 
 @pytest.mark.parametrize(

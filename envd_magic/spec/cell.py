@@ -106,6 +106,11 @@ def _evaluated(expression: ast.Expression, scope: dict[str, Any]) -> Any:
 
 
 def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
+    for statement in tree.body:
+        if isinstance(statement, ast.AnnAssign) and statement.value is None:
+            name = ast.unparse(statement.target)
+            if name in BY_NAME:
+                raise _error(f"{name} has a type and no value; write {name} = …")
     assigned = {
         name.id
         for statement in tree.body

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from envd_magic.spec.disguise import core, disguised
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -50,12 +52,15 @@ class Secrets:
         # The longest first, so that a value that holds another is masked whole.
         ordered = sorted(kept, key=len, reverse=True)
         self.values = tuple(ordered)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        # Looking for the part that no quoting changes costs next to nothing, and most text is a
+        # build's log without it.
+        self._cores = [(core(value), value) for value in ordered]
 
     def mask(self, text: str) -> str:
-        """Text with every secret value, and every login in a URL, replaced."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
+        """Text with every secret value, however quoted, and every login in a URL, replaced."""
+        for part, value in self._cores:
+            if part in text:
+                text = disguised(value).sub(MASK, text)
         if "@" in text and "://" in text:
             text = _URL_LOGIN.sub(_mask_login, text)
         return text
