@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 
+from envd_magic.errors import SpecError
 from envd_magic.recipe.compose import compose
+from envd_magic.spec.tag import image_name
 
 from .interpreted import Interpreter, interpreter
 
@@ -270,12 +273,46 @@ def test_folders_that_link_to_each_other_do_not_stop_the_build() -> None:
     assert {"copy/root/a/x.txt", "copy/root/a/link/y.txt"} <= set(files)
 
 
+@pytest.mark.timeout(60)
 def test_what_is_no_file_is_left_out_with_a_warning() -> None:
     _write("a/x.txt")
     os.mkfifo("a/pipe")
-    recipe = compose(ImageSpec(base_image="debian", copy=["a"]))
-    assert "copy/root/a/pipe" not in recipe.files
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("a/socket")
+        recipe = compose(ImageSpec(base_image="debian", copy=["a"]))
+    assert set(recipe.files) == {"copy/root", "copy/root/a", "copy/root/a/x.txt"}
     assert any("a/pipe" in warning for warning in recipe.warnings)
+    assert any("a/socket" in warning for warning in recipe.warnings)
+
+
+@pytest.mark.timeout(60)
+def test_tag_beside_what_is_no_file_tells_one_content_from_another() -> None:
+    _write("a/x.txt")
+    os.mkfifo("a/pipe")
+    spec = ImageSpec(base_image="debian", copy=["a"])
+    first = image_name(spec)
+    assert image_name(ImageSpec(base_image="debian", copy=["a"])) == first
+    assert spec.image_name() == first
+    _write("a/x.txt", "changed")
+    assert image_name(ImageSpec(base_image="debian", copy=["a"])) != first
+
+
+def test_tag_without_such_a_thing_is_flytekits_own() -> None:
+    _write("a/x.txt")
+    fields: dict[str, Any] = {
+        "base_image": ImageSpec(base_image="debian"),
+        "copy": ["a"],
+        "source_root": ".",
+        "source_copy_mode": CopyFileDetection.ALL,
+    }
+    assert image_name(ImageSpec(**fields)) == ImageSpec(**fields).image_name()
+
+
+@pytest.mark.timeout(60)
+def test_item_that_is_no_file_is_refused() -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(SpecError, match="neither a file nor a folder"):
+        compose(ImageSpec(base_image="debian", copy=["pipe"]))
 
 
 # source_root
@@ -340,6 +377,20 @@ def test_link_among_sources_becomes_the_file(tmp_path: Path) -> None:
     Path("src").mkdir()
     Path("src/link.py").symlink_to("../outside.py")
     assert _sources(tmp_path, "src", CopyFileDetection.ALL) == {"link.py": "here"}
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_among_sources_is_left_out_with_a_warning() -> None:
+    _write("src/x.py")
+    _write("src/.dockerignore", "ignored")
+    os.mkfifo("src/pipe")
+    os.mkfifo("src/ignored")
+    spec = ImageSpec(base_image="debian", source_root="src", source_copy_mode=CopyFileDetection.ALL)
+    recipe = compose(ImageSpec(base_image=spec, name="above"))
+    recipe = compose(spec)
+    assert "source/root/x.py" in recipe.files
+    assert "source/root/pipe" not in recipe.files
+    assert ["pipe" in warning for warning in recipe.warnings] == [True]
 
 
 def test_empty_source_root_is_warned_about() -> None:

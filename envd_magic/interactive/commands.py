@@ -13,6 +13,7 @@ from IPython.core.error import UsageError
 
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs
+from envd_magic.spec.tag import image_name
 
 if TYPE_CHECKING:
     import argparse
@@ -93,7 +94,7 @@ def _log_file(magic: EnvdMagic, build: str | None) -> Path:
         found = job.viewers[-1].state.result if job.viewers else None
         results = [*job.results, *([found] if found else [])]
     else:
-        names = {spec.image_name() for _, spec in chosen_specs(build, magic.shell.user_ns).items}
+        names = {image_name(spec) for _, spec in chosen_specs(build, magic.shell.user_ns).items}
         results = [r for job in magic.jobs.all() for r in job.results if r.image in names]
     path = results[-1].log_file if results else None
     if path is None or not path.is_file():
@@ -186,7 +187,7 @@ def _image(magic: EnvdMagic, text: str) -> str:
         raise UsageError(
             f"%envd run: {text} holds {len(specs.items)} specs; take one, as {text}[0]"
         )
-    return str(specs.items[0][1].image_name())
+    return image_name(specs.items[0][1])
 
 
 def _config(magic: EnvdMagic, _options: argparse.Namespace) -> None:

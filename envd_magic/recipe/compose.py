@@ -14,6 +14,7 @@ from envd_magic.recipe.model import FileEntry, Finish, Recipe, Rule
 from envd_magic.recipe.quoting import exports, run_script, starlark, starlark_list
 from envd_magic.spec.checks import split_platforms
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.tag import image_name
 from envd_magic.spec.validate import validate
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
         # envd has nothing to solve for a bare base image.
         rules.append(Rule(("name",), "pass"))
     return Recipe(
-        image=spec.image_name(),
+        image=image_name(spec),
         base=base.name,
         platforms=tuple(split_platforms(spec.platform)),
         rules=tuple(rules),
@@ -104,7 +105,7 @@ def base_name(spec: ImageSpec) -> str:
     if isinstance(spec.base_image, str):
         return spec.base_image
     if spec.base_image is not None:
-        return str(spec.base_image.image_name())
+        return image_name(spec.base_image)
     from flytekit.configuration.default_images import DefaultImages
 
     try:

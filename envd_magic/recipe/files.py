@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from envd_magic.recipe.model import FileEntry
+from envd_magic.spec.tag import copies_source, source_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ SOURCE = "source"
 _ROOT = "root"
 # Folders that link to each other from outside have no end.
 _DEEPEST = 64
+_NO_FILE = "is no file, folder or link and is left out"
 # The folder's own mode counts only where the base image has no /root.
 _ROOT_ENTRY = FileEntry(mode=0o700)
 
@@ -42,27 +44,22 @@ def copied(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
 
 def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     """Entries for `source_root`: the files that flytekit's rules choose, at /root."""
-    mode = spec.source_copy_mode
-    if mode is None or mode.name == "NO_COPY" or not spec.source_root:
+    if not copies_source(spec):
         return {}
-    # Costs a second with flytekit; a spec is there, so flytekit is too.
-    from flytekit.tools.ignore import (
-        DockerIgnore,
-        GitIgnore,
-        IgnoreGroup,
-        StandardIgnore,
-    )
     from flytekit.tools.script_mode import ls_files
 
+    mode = spec.source_copy_mode
     # flytekit finds nothing below "." or a path that ends in a slash.
     root = Path(spec.source_root).resolve()
-    ignore = IgnoreGroup(str(root), [GitIgnore, DockerIgnore, StandardIgnore])
+    left_out: list[str] = []
+    ignore = source_filter(root, left_out)
     entries: dict[str, FileEntry] = {}
     # Modules are known by the path that they were imported by, which may be a link's.
     for top in dict.fromkeys((str(root), os.path.abspath(spec.source_root))):  # noqa: PTH100
         for file in ls_files(top, mode, deref_symlinks=False, ignore_group=ignore)[0]:
             name = PurePosixPath(SOURCE, _ROOT, *Path(os.path.relpath(file, top)).parts)
             entries[str(name)] = FileEntry(source=Path(file))
+    warnings += [f"source_root: {path!r} {_NO_FILE}" for path in dict.fromkeys(left_out)]
     if entries:
         entries[f"{SOURCE}/{_ROOT}"] = _ROOT_ENTRY
     else:
@@ -106,6 +103,6 @@ def _entry(
             yield from _tree(end, target, warnings)
             return
     if not stat.S_ISREG(path.stat().st_mode):
-        warnings.append(f"copy: {str(path)!r} is no file, folder or link and is left out")
+        warnings.append(f"copy: {str(path)!r} {_NO_FILE}")
         return
     yield str(target), FileEntry(source=path)

@@ -244,6 +244,8 @@ def copied_paths(field: str, value: Any) -> Iterator[Problem]:
             )
         elif not item or not _there(item, Path.exists):
             yield Problem(field, f"is not there (looked in {Path.cwd()})", item)
+        elif not _there(item, lambda found: found.is_file() or found.is_dir()):
+            yield Problem(field, "is neither a file nor a folder", item)
 
 
 def existing_file(field: str, value: Any) -> Iterator[Problem]:
