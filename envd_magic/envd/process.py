@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 # What a pipe of Linux holds at most without privileges, and so what one read can give.
 _PIPE = 1 << 20
-# A writer that flushes each line wakes a reader as often; a nap lets its lines gather.
+# A writer that flushes each line wakes a reader as often; a nap lets its lines gather, unless so
+# much came that it would have to wait for the reader.
 _NAP = 0.005
+_MUCH = 1 << 16
 # How often a waiting reader looks whether the process has ended while others hold its pipe.
 _TICK = 0.2
 # Seconds from one signal to the next, harder one; all of them stay under a second.
@@ -92,6 +94,7 @@ class Running:
         pipe = self._process.stdout
         if pipe is None:  # pragma: no cover - PIPE was asked for
             return
+        chunk = b""
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while True:
@@ -99,7 +102,8 @@ class Running:
                 # Asked before what is ready: what it said before it ended is then in the pipe.
                 ended = not ready and self._process.poll() is not None
                 if ready or (ended and selector.select(0)):
-                    time.sleep(_NAP)
+                    if len(chunk) < _MUCH:
+                        time.sleep(_NAP)
                     chunk = os.read(pipe.fileno(), _PIPE)
                     if not chunk:
                         return

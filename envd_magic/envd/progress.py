@@ -108,11 +108,16 @@ StepEvent = StepStarted | StepCached | StepDone | StepFailed
 
 # A line of a step that is not its output (that has the seconds before it), or a border. It begins
 # with plain characters, for which a regular expression need not be tried at every place: a
-# flood of a hundred thousand lines costs next to nothing. The last line of a step's output may lack
-# its end; the step's is then glued to it.
-_TELLING = re.compile(
+# flood of a hundred thousand lines costs next to nothing.
+_TELLING = re.compile(r"\n(?:#(\d+) (?!\d+\.\d+ )([^\n]*)|------(?=\n))")
+# The same, or a line of output that lacks its end, so that the step's own is glued to it. It reads
+# every line to its end, so it is for texts that have one of the words.
+_TELLING_OR_GLUED = re.compile(
     r"\n(?:#(\d+) (?!\d+\.\d+ [^#\n]*(?:#(?!\d+ [DEC])[^#\n]*)*\n)([^\n]*)|------(?=\n))"
 )
+_ENDS = ("DONE ", "ERROR: ", "CANCELED")
+# How the rest of a line begins that tells something of the step whose block it is.
+_TELLS = frozenset("CDE0123456789")
 _OUTPUT = re.compile(r"\d+\.\d+ ")
 _OUTPUT_LINE = re.compile(r"^#\d+ \d+\.\d+ (.*)$", re.MULTILINE)
 _NO_NAME = re.compile(r"#\d+ |time=")
@@ -172,11 +177,14 @@ class ProgressReader:
         if self._naming is not None:
             start = yield from self._rest_of_name(text, 0)
         read = start if not self._in_error else self._rest_of_error(text, start)
+        pattern = _TELLING_OR_GLUED if any(word in text for word in _ENDS) else _TELLING
         # A line end before the text makes its first line like the others.
-        for match in _TELLING.finditer("\n" + text):
+        for match in pattern.finditer("\n" + text):
             # Where it begins and ends in the longer text is where its line does in `text`.
             begin, end = match.span()
             if begin < read:
+                continue
+            if match[2] and match[2][0] not in _TELLS and int(match[1]) == self._block:
                 continue
             self._keep(text[read:begin])
             read = end
