@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
-from IPython.core.magic import cell_magic, line_magic, magics_class
+from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
+from traitlets import TraitError
 
 from envd_magic.interactive.commands import COMMANDS, overview
-from envd_magic.interactive.options import HelpRequested, build_parser
+from envd_magic.interactive.options import HelpRequested, build_parser, expanded
 from envd_magic.interactive.settings import Settings
 from envd_magic.shell import import_flytekit
 from envd_magic.spec.names import unknown
@@ -32,13 +33,14 @@ class EnvdMagic(Settings):
 
     _jobs: Jobs | None = None
 
+    @no_var_expand
     @cell_magic
     def envd_build(self, line: str, cell: str) -> None:
         """Build the image of the ImageSpec in this cell."""
         from envd_magic.interactive.choose import configured, is_name
 
         try:
-            options = build_parser().parse_line(line)
+            options = build_parser().parse_line(expanded(line, self.shell.user_ns))
         except HelpRequested as asked:
             print(asked)
             return
@@ -58,18 +60,19 @@ class EnvdMagic(Settings):
             else:
                 self.build(specs, options)
 
+    @no_var_expand
     @line_magic
     def envd(self, line: str) -> None:
         """Look at, build, run and tidy up images of ImageSpecs."""
-        name, _, rest = line.strip().partition(" ")
-        if name in ("", "--help", "-h", "help"):
+        name, *more = expanded(line, self.shell.user_ns).split(maxsplit=1) or [""]
+        if name in ("", "--help", "-h", "help", "?"):
             print(overview())
             return
         command = COMMANDS.get(name)
         if command is None:
             raise UsageError(f"%envd: {unknown('command', name, COMMANDS)}")
         try:
-            options = command.parser().parse_line(rest)
+            options = command.parser().parse_line("".join(more))
         except HelpRequested as asked:
             print(asked)
             return
@@ -137,7 +140,11 @@ def load(shell: InteractiveShell) -> None:
     """Add the magics; a second time changes nothing."""
     if EnvdMagic.__name__ in shell.magics_manager.registry:
         return
-    shell.register_magics(EnvdMagic)
+    try:
+        shell.register_magics(EnvdMagic)
+    except (TraitError, UsageError) as error:
+        _withdraw(shell)
+        raise UsageError(f"IPython's configuration: {error}") from None
     from envd_magic.interactive import completion, hover
 
     completion.install(shell)
@@ -150,13 +157,18 @@ def unload(shell: InteractiveShell) -> None:
 
     completion.remove(shell)
     hover.remove(shell)
-    magics: Any = shell.magics_manager.registry.pop(EnvdMagic.__name__, None)
+    for magics in _withdraw(shell):
+        magics.close()
+
+
+def _withdraw(shell: InteractiveShell) -> list[EnvdMagic]:
+    """Take the magics and their settings out of a shell, and give them back."""
+    shell.magics_manager.registry.pop(EnvdMagic.__name__, None)
     shell.magics_manager.magics["cell"].pop("envd_build", None)
     shell.magics_manager.magics["line"].pop("envd", None)
-    if magics is not None:
-        magics.close()
-        if magics in shell.configurables:
-            shell.configurables.remove(magics)
+    found = [one for one in shell.configurables if isinstance(one, EnvdMagic)]
+    shell.configurables[:] = [one for one in shell.configurables if one not in found]
+    return found
 
 
 __all__ = ["EnvdMagic", "load", "unload"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from flytekit import ImageSpec
 from IPython.core.error import UsageError
 
+from envd_magic.errors import CellError
+from envd_magic.interactive.commands import COMMANDS, overview
 from envd_magic.interactive.options import (
     SPEC_OPTIONS,
     HelpRequested,
@@ -15,8 +18,12 @@ from envd_magic.interactive.options import (
     build_parser,
     close_option,
     doctor_parser,
+    expanded,
     preview_parser,
+    run_parser,
 )
+
+from .shells import shell
 
 
 def _refused(line: str, parser: MagicParser | None = None) -> str:
@@ -151,3 +158,178 @@ def test_close_option_is_none_where_none_is_close() -> None:
 
 def test_one_letter_options_are_not_offered() -> None:
     assert close_option("--n", ["-n"]) is None
+
+
+# Help is one text, however it is asked for.
+
+
+@pytest.fixture(scope="module")
+def ip() -> Any:
+    return shell()
+
+
+def test_overview_is_the_same_with_help_and_with_nothing(ip: Any) -> None:
+    assert ip.do("%envd --help") == ip.do("%envd") == ip.do("%envd ?") == f"{overview()}\n"
+
+
+def test_help_needs_no_body(ip: Any) -> None:
+    assert ip.do("%%envd_build --help") == f"{build_parser().format_help()}\n"
+
+
+def test_cell_without_a_body_is_told_what_to_write(ip: Any) -> None:
+    with pytest.raises(CellError, match="the cell is empty; write an ImageSpec"):
+        ip.do("%%envd_build trainer")
+
+
+def test_question_mark_after_a_magic_shows_what_help_shows(ip: Any) -> None:
+    for name in ("%%envd_build", "%envd"):
+        asked = ip.do(f"{name}?")
+        shown = ip.do(f"{name} --help")
+        assert _words(shown) <= _words(asked)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("mark", ["?", " ?", "??", " trainer?"])
+def test_question_mark_after_a_command_shows_what_help_shows(
+    ip: Any, command: str, mark: str
+) -> None:
+    assert ip.do(f"%envd {command}{mark}") == ip.do(f"%envd {command} --help")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_tells_its_options_and_begins_with_its_usage(
+    ip: Any, command: str
+) -> None:
+    text = ip.do(f"%envd {command} --help")
+    assert text.startswith(f"usage: %envd {command}")
+    assert COMMANDS[command].help in text
+    assert all(option in text for option in COMMANDS[command].parser().options)
+    assert f"  {command} " in overview()
+
+
+def test_help_does_not_change_with_the_width_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = build_parser().format_help()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert build_parser().format_help() == narrow
+
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
+# Commands of %envd.
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("biuld x", "did you mean 'build'?"),
+        ("img", "did you mean 'images'?"),
+        ("build x --backgroud", "did you mean --background?"),
+        ("images --older 3", "did you mean --older-than?"),
+        ("log --line 3", "did you mean --lines?"),
+        ("wait x", "'x' is no number"),
+        ("log --lines many", "'many' is no number"),
+        ("builds x", "'x' is one word too many"),
+        ("run --evn A=1 x y", "did you mean --env?"),
+        ("run --env A x y", "'A' is not of the form NAME=VALUE"),
+        ("run x", "no command"),
+    ],
+)
+def test_mistake_in_a_command_is_told(ip: Any, line: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ip.do(f"%envd {line}")
+    assert meant in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "spec", "env", "command"),
+    [
+        ("trainer python -V", "trainer", None, ["python", "-V"]),
+        ("trainer ls --help", "trainer", None, ["ls", "--help"]),
+        ("trainer -- ls -la", "trainer", None, ["ls", "-la"]),
+        ("trainer sh -c 'echo \"a  b\"'", "trainer", None, ["sh", "-c", 'echo "a  b"']),
+        ("--env A=1 trainer env", "trainer", [("A", "1")], ["env"]),
+        ("--env=A=1 --env B= trainer env", "trainer", [("A", "1"), ("B", "")], ["env"]),
+        ("trainer env --env C=3", "trainer", None, ["env", "--env", "C=3"]),
+    ],
+)
+def test_all_that_stands_after_the_spec_is_the_command_to_run(
+    line: str, spec: str, env: Any, command: list[str]
+) -> None:
+    found = run_parser().parse_line(line)
+    assert (found.spec, found.env, found.command) == (spec, env, command)
+
+
+# The notebook's variables.
+
+VARIABLES = {"name": "mine", "i": 5, "n": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("--name {name}", "--name mine"),
+        ("--name $name", "--name mine"),
+        ('--name "{name} $i"', '--name "mine 5"'),
+        ("--name {n['a']}", "--name 1"),
+        ("--name {unknown} $unknown", "--name {unknown} $unknown"),
+        ("sh -c 'for i in 1 2; do echo $i; done'", "sh -c 'for i in 1 2; do echo $i; done'"),
+        ("python -c 'print({i: 2})' {name}", "python -c 'print({i: 2})' mine"),
+        ('echo "it\'s $name"', 'echo "it\'s mine"'),
+        (r"echo it\'s $name", r"echo it\'s mine"),
+        ("echo 'open $name", "echo 'open mine"),
+    ],
+)
+def test_variables_are_put_in_except_in_single_quotes(line: str, becomes: str) -> None:
+    assert expanded(line, VARIABLES) == becomes
+
+
+def test_variables_of_the_notebook_reach_the_options(ip: Any) -> None:
+    ip.user_ns["wanted"] = "from-the-notebook"
+    text = ip.do("%%envd_build --dry-run --name {wanted}\nImageSpec()")
+    assert text.startswith("# from-the-notebook:")
+
+
+# Specs that are meant.
+
+
+def test_variable_that_is_not_there_is_told_with_those_that_are(ip: Any) -> None:
+    ip.user_ns.update(trainer=ImageSpec(name="x"), several=[ImageSpec(name="y")], number=1)
+    with pytest.raises(UsageError, match=r"did you mean trainer\?") as caught:
+        ip.do("%envd preview trainr")
+    assert "several" in str(caught.value)
+    assert "number" not in str(caught.value)
+    ip.user_ns.pop("several")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("number", "number is int, not an ImageSpec"),
+        ("'trainer.nothing'", "AttributeError"),
+        ('ImageSpec(name="x")', "goes into single quotes"),
+        ("[]", "is list, not an ImageSpec"),
+    ],
+)
+def test_what_is_no_spec_is_told(ip: Any, line: str, told: str) -> None:
+    ip.user_ns.update(trainer=ImageSpec(name="x"), number=1)
+    with pytest.raises(UsageError) as caught:
+        ip.do(f"%envd preview {line}")
+    assert told in str(caught.value)
+
+
+def test_expression_in_quotes_is_a_spec(ip: Any) -> None:
+    assert ip.do("""%envd preview 'ImageSpec(name="x", env={"A": "b"})'""").startswith("# x:")
+
+
+def test_one_name_for_several_images_is_refused(ip: Any) -> None:
+    with pytest.raises(UsageError, match="--name gives one name to 2 images"):
+        ip.do("%%envd_build --name x --dry-run\n[ImageSpec(), ImageSpec()]")
+
+
+def test_name_that_no_variable_can_have_is_refused(ip: Any) -> None:
+    for word in ("1st", "class", "a-b"):
+        with pytest.raises(UsageError, match="is no name of a variable"):
+            ip.do(f"%%envd_build {word} --dry-run\nImageSpec()")

@@ -79,7 +79,10 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
     try:
         value = eval(text, {"ImageSpec": ImageSpec, **namespace})  # noqa: S307 - the user's own text
     except Exception as error:
-        raise UsageError(f"%envd: {text}: {type(error).__name__}: {error}") from error
+        hint = ""
+        if isinstance(error, (NameError, SyntaxError)):
+            hint = "\nAn expression with quotes or spaces goes into single quotes."
+        raise UsageError(f"%envd: {text}: {type(error).__name__}: {error}{hint}") from error
     specs = gather(value)
     if specs is None:
         raise UsageError(
@@ -108,7 +111,7 @@ def configured(specs: Specs, options: argparse.Namespace, settings: Settings) ->
     def change(spec: ImageSpec) -> ImageSpec:
         changes = dict(given)
         if changes["registry"] is None and spec.registry is None:
-            changes["registry"] = registry
+            changes["registry"] = registry or None
         own = spec.builder_options if isinstance(spec.builder_options, dict) else {}
         chosen = options.installer or ("installer" not in own and installer)
         if chosen:

@@ -162,14 +162,12 @@ def _run(magic: EnvdMagic, options: argparse.Namespace) -> None:
     if not options.command:
         raise UsageError("%envd run: no command; as in: %envd run SPEC python --version")
     image = _image(magic, options.spec)
-    pairs = [item.partition("=") for item in options.env or []]
     with _engine() as engine, Batches() as output:
         if inspect(engine, image) is None:
             raise UsageError(
                 f"%envd run: {image} is not in the engine; first: %envd build {options.spec}"
             )
-        env = {name: value for name, _, value in pairs}
-        code = run_command(engine, image, options.command, output.add, env)
+        code = run_command(engine, image, options.command, output.add, dict(options.env or ()))
     if code:
         raise CommandError(f"{options.command[0]} ended with exit code {code}")
 

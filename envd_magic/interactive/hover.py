@@ -1,7 +1,7 @@
-"""Help for fields where they are written: what a front end shows for Shift-Tab.
+"""Help where things are written: for Shift-Tab at a field, and for ``%envd build?``.
 
-IPython inspects objects by their names, and the name of an argument is none. Wherever a name is
-not a field's in an ImageSpec, the kernel's own answer stands.
+IPython inspects objects by their names, and the name of an argument or of a magic's command is
+none. Wherever a name is not a field's in an ImageSpec, the kernel's own answer stands.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from envd_magic.interactive.options import build_parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_EMPTY_CELL = re.compile(r"%%envd_build(\s.*)?")
+_COMMAND_HELP = re.compile(r"(\s*%envd\s+\w+)\b[^\n]*?\s*\?\??\s*")
 _CELL = re.compile(r"%%envd_build(?=\s|$)")
 _ORIGINAL = "_envd_magic_do_inspect"
 
@@ -42,8 +44,24 @@ def help_at(code: str, cursor: int) -> str | None:
     return BY_NAME[name].description if name in BY_NAME else None
 
 
+def _asked(lines: list[str]) -> list[str]:
+    """Let questions reach the magics that IPython would answer itself.
+
+    For ``%envd build?`` it would look for ``build``, and it refuses cell magics without a body:
+    ``%%envd_build --help``.
+    """
+    if len(lines) == 1 and (match := _COMMAND_HELP.fullmatch(lines[0])):
+        return [f"{match[1]} --help\n"]
+    if len(lines) == 1 and _EMPTY_CELL.fullmatch(lines[0].rstrip("\n")):
+        return [f"{lines[0].rstrip()}\n", "\n"]
+    return lines
+
+
 def install(shell: Any) -> None:
-    """Let the kernel answer for fields as well."""
+    """Let the kernel answer for fields, and a question mark for commands."""
+    if _asked not in shell.input_transformers_cleanup:
+        # Before IPython's own look at the lines.
+        shell.input_transformers_cleanup.insert(0, _asked)
     kernel = getattr(shell, "kernel", None)
     if kernel is None or hasattr(kernel, _ORIGINAL):
         return
@@ -61,6 +79,8 @@ def install(shell: Any) -> None:
 
 def remove(shell: Any) -> None:
     """Give the kernel its own answer back."""
+    if _asked in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(_asked)
     kernel = getattr(shell, "kernel", None)
     if kernel is not None and hasattr(kernel, _ORIGINAL):
         del kernel.do_inspect

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.error import UsageError
@@ -12,7 +14,13 @@ from IPython.core.error import UsageError
 from envd_magic.spec.names import INSTALLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+_WIDTH = 88
+# What a shell takes as it is: single quotes, where they do not stand in double ones or in braces.
+_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('[^']*')|\{[^{}]*\}|\\.""", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class HelpRequested(Exception):  # noqa: N818 - it is no error
@@ -38,8 +46,10 @@ class MagicParser(argparse.ArgumentParser):
             description=description,
             allow_abbrev=False,
             add_help=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # As wide everywhere: what `?` shows is made once, what --help shows each time.
+            formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_WIDTH),
         )
+        self.color = False  # Python 3.14 colours its help
         self._verbatim = verbatim
         self.add_argument("--help", action="store_true", help="show this text")
 
@@ -59,9 +69,8 @@ class MagicParser(argparse.ArgumentParser):
             raise UsageError(f"{self.prog}: {error} in: {line.strip()}") from None
         after: list[str] = []
         if self._verbatim:
-            own = next((n for n, word in enumerate(words, 1) if word[:1] != "-"), len(words))
-            words, after = words[:own], words[own:]
-        if "--help" in words or "-h" in words:
+            words, after = self._own(words)
+        if not {"--help", "-h", "?"}.isdisjoint(words):
             raise HelpRequested(self.format_help())
         found, unknown = self.parse_known_args(words)
         if unknown:
@@ -69,6 +78,15 @@ class MagicParser(argparse.ArgumentParser):
         if self._verbatim:
             setattr(found, self._verbatim, after)
         return found
+
+    def _own(self, words: list[str]) -> tuple[list[str], list[str]]:
+        """Split after the first word that is no option and no option's value."""
+        at = 0
+        while at < len(words) and words[at].startswith("-"):
+            action = self._option_string_actions.get(words[at])
+            at += 1 if action is None or action.nargs == 0 else 2
+        after = words[at + 1 :]
+        return words[: at + 1], after[1:] if after[:1] == ["--"] else after
 
     @property
     def options(self) -> dict[str, argparse.Action]:
@@ -100,6 +118,31 @@ def close_option(option: str, known: Iterable[str]) -> str | None:
     names = sorted(name for name in known if name.startswith("--"))
     close = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
     return close[0] if close else None
+
+
+def expanded(line: str, variables: Mapping[str, object]) -> str:
+    """Put the notebook's variables in for ``{name}`` and ``$name``, except in single quotes.
+
+    IPython does so for every magic, in single quotes too, and then ``'{1: 2}'`` or the ``$i`` of
+    a shell's loop would not arrive as it was written.
+    """
+    from IPython.utils.text import DollarFormatter
+
+    formatter = DollarFormatter()
+
+    def put_in(text: str) -> str:
+        try:
+            return str(formatter.vformat(text, (), dict(variables)))
+        except Exception:  # noqa: BLE001 - whatever a user's expression raises, as in IPython
+            return text
+
+    parts: list[str] = []
+    at = 0
+    for match in _QUOTED.finditer(line):
+        if match[2] is not None:
+            parts += [put_in(line[at : match.start()]), match[0]]
+            at = match.end()
+    return "".join([*parts, put_in(line[at:])])
 
 
 def build_parser() -> MagicParser:
@@ -220,10 +263,14 @@ def run_parser() -> MagicParser:
         "All that stands after SPEC is the command; quotes are handled as a shell would.",
         verbatim="command",
     )
-    parser.usage = "%%envd run [--env=NAME=VALUE] SPEC COMMAND …"
+    parser.usage = "%%envd run [--env NAME=VALUE] SPEC COMMAND …"
     parser.add_argument("spec", metavar="SPEC", help="a spec, or the name of an image")
     parser.add_argument(
-        "--env", action="append", metavar="NAME=VALUE", help="set a variable (as --env=NAME=VALUE)"
+        "--env",
+        action="append",
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="set a variable in the container; can be repeated",
     )
     return parser
 
@@ -246,3 +293,10 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not _NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value

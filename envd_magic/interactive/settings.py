@@ -13,49 +13,83 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics
-from traitlets import Bool, Enum, Integer, TraitError, Unicode, validate
+from traitlets import Bool, Integer, TraitError, Unicode, validate
+from traitlets.config import Configurable
 
 from envd_magic.spec.names import INSTALLERS, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: What ``%config`` calls the settings.
+SECTION = "EnvdMagic"
 _TABLE = "tool.envd_magic"
 _REGISTRY = re.compile(r"[A-Za-z0-9.\-_:\[\]]+(/[a-z0-9._\-]+)*")
-#: Names of the settings, in the order in which they are shown.
-NAMES = ("context", "registry", "installer", "push", "log_folder", "tail", "telemetry")
+#: What counts where nothing is set, in the order in which settings are shown.
+DEFAULTS: Mapping[str, Any] = {
+    "context": None,
+    "registry": None,
+    "installer": None,
+    "push": None,
+    "log_folder": None,
+    "tail": 12,
+    "telemetry": False,
+}
 
 
 class Settings(Magics):
-    """The settings, as traits of the magics' class."""
+    """The settings, as traits of the magics' class; None where nothing is set."""
 
     context = Unicode(None, allow_none=True, help="envd context to build in").tag(config=True)
     registry = Unicode(
         None, allow_none=True, help="Registry of specs that name none, as localhost:5000"
     ).tag(config=True)
-    installer = Enum(
-        INSTALLERS, None, allow_none=True, help="What installs Python packages: uv or pip"
+    installer = Unicode(
+        None, allow_none=True, help="What installs Python packages: uv (the default) or pip"
     ).tag(config=True)
     push = Bool(
-        None, allow_none=True, help="Push images, or do not; None leaves it to the spec"
+        None,
+        allow_none=True,
+        help="Push images, or do not; else those are pushed that have a registry",
     ).tag(config=True)
     log_folder = Unicode(None, allow_none=True, help="Folder for the logs of builds").tag(
         config=True
     )
     tail = Integer(
-        12, min=1, max=200, help="How many lines of the log a running build shows (1 to 200)"
+        None,
+        allow_none=True,
+        min=1,
+        max=200,
+        help="How many lines of the log a running build shows, 1 to 200 (default: 12)",
     ).tag(config=True)
-    telemetry = Bool(False, help="Let envd tell its makers of the builds").tag(config=True)  # noqa: FBT003
+    telemetry = Bool(
+        None, allow_none=True, help="Let envd tell its makers of the builds (default: False)"
+    ).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._explicit: set[str] = set()
         super().__init__(*args, **kwargs)
+        _check_names(self.config)
 
-    def notify_change(self, change: Any) -> None:
-        """Note which settings were set, by whatever way."""
-        if change["name"] in NAMES:
-            self._explicit.add(change["name"])
-        super().notify_change(change)
+    def update_config(self, config: Any) -> None:
+        """Take what ``%config EnvdMagic.name = value`` says.
+
+        Raises
+        ------
+        UsageError
+            If there is no such setting, or the value is none of its.
+        """
+        _check_names(config)
+        try:
+            super().update_config(config)
+        except TraitError as error:
+            raise UsageError(f"%config {SECTION}: {error}") from None
+
+    @validate("installer")
+    def _installer(self, proposal: Any) -> str | None:
+        value: str | None = proposal["value"]
+        if value is not None and value not in INSTALLERS:
+            raise TraitError(unknown("installer", value, INSTALLERS))
+        return value
 
     @validate("registry")
     def _registry(self, proposal: Any) -> str | None:
@@ -80,23 +114,42 @@ class Settings(Magics):
         """
         path, project = project_table(Path.cwd())
         found: dict[str, tuple[Any, str]] = {}
-        for name in NAMES:
-            if name in self._explicit:
-                found[name] = (getattr(self, name), "%config or IPython's configuration")
-            elif name in project:
-                found[name] = (self._checked(name, project[name], path), str(path))
+        for name, default in DEFAULTS.items():
+            own = getattr(self, name)
+            if own is not None:
+                found[name] = (own, "%config or IPython's configuration")
+            elif name in project and path is not None:
+                found[name] = (_checked(name, project[name], path), str(path))
             else:
-                found[name] = (getattr(self, name), "default")
+                found[name] = (default, "default")
         return found
 
-    def _checked(self, name: str, value: Any, path: Path | None) -> Any:
-        probe = Settings.__new__(Settings)
-        try:
-            trait = self.traits()[name]
-            checked = trait._validate(probe, value)  # noqa: SLF001 - traitlets has no public form
-            return self._registry({"value": checked}) if name == "registry" else checked
-        except TraitError as error:
-            raise UsageError(f"{path}: [{_TABLE}] {name}: {error}") from None
+
+class _Probe(Settings):
+    """Settings of no shell, for what only wants to be looked at."""
+
+    def __init__(self) -> None:
+        Configurable.__init__(self)
+
+
+# What a message names as the place of a setting.
+_Probe.__name__ = SECTION
+
+
+def _checked(name: str, value: Any, path: Path) -> Any:
+    try:
+        probe = _Probe()
+        setattr(probe, name, value)
+    except TraitError as error:
+        raise UsageError(f"{path}: [{_TABLE}] {name}: {error}") from None
+    # A project's folder is named as seen from its file.
+    return str(path.parent / Path(value).expanduser()) if name == "log_folder" else value
+
+
+def _check_names(config: Any) -> None:
+    for name in config.get(SECTION, ()):
+        if name not in DEFAULTS:
+            raise UsageError(f"{SECTION}: {unknown('setting', name, DEFAULTS)}")
 
 
 def project_table(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
@@ -120,11 +173,12 @@ def project_table(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
-    table = content.get("tool", {}).get("envd_magic", {})
+    tools = content.get("tool")
+    table = tools.get("envd_magic", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [{_TABLE}] is to be a table")
     named = {name.replace("-", "_"): value for name, value in table.items()}
     for name in named:
-        if name not in NAMES:
-            raise UsageError(f"{path}: [{_TABLE}]: {unknown('setting', name, NAMES)}")
+        if name not in DEFAULTS:
+            raise UsageError(f"{path}: [{_TABLE}]: {unknown('setting', name, DEFAULTS)}")
     return path, named
