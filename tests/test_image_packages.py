@@ -101,11 +101,32 @@ def test_what_debian_installed_is_not_installed_again(lab: Lab) -> None:
 
 def test_where_uv_cannot_pip_does_and_it_is_said(lab: Lab) -> None:
     spec = ImageSpec(name="cannot", packages=["six"], pip_extra_args="--use-pep517")
-    # A variable that the step sees, so that it is not taken from the cache.
-    spec.env = {"CFLAGS": f"-DUNIQUE={os.urandom(8).hex()}"}
+    said = "pip installs, since pip_extra_args: uv has nothing like pip's --use-pep517"
+    assert build(spec, force=True).warnings == (said,)
+    # The second time the step comes from the cache.
     result = build(spec, force=True)
+    assert [step.status for step in result.steps if step.field == "packages"][-1] == "cached"
+    assert result.warnings == (said,)
     assert "six" in packages(lab, result.image)
-    assert any("pip installs" in text and "use-pep517" in text for text in result.warnings)
+
+
+def test_what_the_base_tells_uv_is_not_heeded_and_pips_settings_are(lab: Lab) -> None:
+    # Each of these would keep uv from installing, or let it take another version.
+    lines = [
+        "ENV UV_OFFLINE=1 UV_INDEX_URL=http://127.0.0.1:9/ UV_TARGET=/elsewhere UV_NO_INDEX=1",
+        "ENV UV_CONSTRAINT=/uv-constraints UV_EXCLUDE_NEWER=2021-01-01 UV_RESOLUTION=lowest",
+        (
+            "RUN echo 'six==1.14.0' > /uv-constraints && echo 'six==1.15.0' > /constraints && "
+            "mkdir -p /etc/uv /root/.config/uv && printf '[pip]\\nno-index = true\\n' | "
+            "tee /etc/uv/uv.toml > /root/.config/uv/uv.toml && "
+            "printf '[global]\\nconstraint = /constraints\\n' > /pip.conf"
+        ),
+        "ENV PIP_CONFIG_FILE=/pip.conf",
+    ]
+    base = lab.derive("uv-settings", lines)
+    result = build(ImageSpec(name="uvset", base_image=base, packages=["six"]), force=True)
+    assert not result.warnings
+    assert packages(lab, result.image)["six"] == "1.15.0"
 
 
 def test_extra_arguments_reach_the_installer(lab: Lab) -> None:

@@ -66,6 +66,7 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
     first = _CONDA_PATH if spec.python_version or spec.conda_packages else ()
     inherited = _with_path_first(base.env, first)
     install = install_step(spec, exports(inherited))
+    warnings += install.warnings
     files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
     rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, inherited)]
     if spec.entrypoint:

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.recipe.installer import NotForUvError, argument_settings, uv_options
 from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
 from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
 from envd_magic.spec.requirements import Requirements, read_requirements
@@ -45,11 +46,14 @@ class Install:
         What goes into the build folder for it.
     credentials
         URLs with credentials, from wherever they stood.
+    warnings
+        What is known of the step before it runs: it may come from the cache, and say nothing.
     """
 
     rules: list[Rule] = field(default_factory=list)
     files: dict[str, FileEntry] = field(default_factory=dict)
     credentials: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def install_step(spec: ImageSpec, before: str) -> Install:
@@ -80,12 +84,14 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     ]
     step.credentials += [url for url in urls_in(spec.pip_extra_args or "") if has_login(url)]
     asked = _question(spec, packages, requirements)
+    if (because := asked.get("pip_because")) and _installer(spec) != "pip":
+        step.warnings.append(f"pip installs, since {because}")
     fields = tuple(name for name in ("packages", "requirements") if getattr(spec, name) is not None)
     program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
     step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
     copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
     step.rules.append(Rule(fields, copy, "copy the installer, for the next step only"))
-    before += _steering(spec)
+    before += exports(_steering(spec))
     if step.credentials or spec.pip_secret_mounts:
         _mounted(step, asked, spec)
         text = _script(fields, before, f"{MOUNTED_AT}/{SECRETS}/asked.json", "")
@@ -113,16 +119,44 @@ def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) 
     words += [["-r", "packages.txt"]] if packages else []
     # With hashes in one of them, pip would ask for hashes of all that is in the same call.
     installs = words if requirements.hashed else [[word for pair in words for word in pair]]
-    installer = (spec.builder_options or {}).get("installer", "uv")
     asked = {
         "files": files,
         "installs": [" ".join(words) for words in installs],
         "index": spec.pip_index,
         "extra_index": spec.pip_extra_index_url,
         "arguments": shlex.split(spec.pip_extra_args or ""),
-        "pip_because": "installer=pip" if installer == "pip" else requirements.pip_only,
+        "pip_because": _pip_because(spec, requirements),
+        "uv_variables": [name for name in _steering(spec) if name.startswith("UV_")],
     }
     return {name: value for name, value in asked.items() if value}
+
+
+def _installer(spec: ImageSpec) -> str:
+    return str((spec.builder_options or {}).get("installer", "uv"))
+
+
+def _pip_because(spec: ImageSpec, requirements: Requirements) -> str | None:
+    """Say why pip has to install, as far as the spec itself tells, with the field."""
+    if _installer(spec) == "pip":
+        return "installer=pip"
+    if requirements.pip_only:
+        return f"requirements: {requirements.pip_only}"
+    variables = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in _steering(spec).items()
+        if name.startswith("PIP_")
+    }
+    settings = {
+        "env": list(variables.items()),
+        "pip_extra_args": argument_settings(shlex.split(spec.pip_extra_args or "")),
+    }
+    source = ""
+    try:
+        for source, found in settings.items():  # noqa: B007 - the one that fails is told
+            uv_options(found)
+    except NotForUvError as reason:
+        return f"{source}: {reason}"
+    return None
 
 
 def _mounted(step: Install, asked: dict[str, Any], spec: ImageSpec) -> None:
@@ -134,14 +168,12 @@ def _mounted(step: Install, asked: dict[str, Any], spec: ImageSpec) -> None:
     step.files[f"{SECRETS}/asked.json"] = FileEntry(data=json.dumps(asked).encode(), mode=0o600)
 
 
-def _steering(spec: ImageSpec) -> str:
-    return exports(
-        {
-            name: value
-            for name, value in (spec.env or {}).items()
-            if name.startswith(_INSTALLER_VARIABLES) or name in _INSTALLER_NAMES
-        }
-    )
+def _steering(spec: ImageSpec) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in (spec.env or {}).items()
+        if name.startswith(_INSTALLER_VARIABLES) or name in _INSTALLER_NAMES
+    }
 
 
 def _script(fields: tuple[str, ...], before: str, path: str, question: str) -> str:

@@ -1,11 +1,11 @@
 """Run inside the build by the base image's Python: install what is asked, leave nothing else.
 
-This file is not imported by the package: a recipe copies it into the build for its install step.
-It has to run on any Python 3.8 or later, with nothing but pip beside it.
+A recipe copies this file into the build for its install step; the package itself asks it only what
+uv can do. It has to run on any Python 3.8 or later, with nothing but pip beside it.
 
 uv installs, told to choose what pip would choose in this base image: with pip's configuration,
 for the Python that comes first on PATH, the best version of all indexes. Where uv cannot do
-that, pip does, and a line that starts with "envd_magic: " says why.
+that, pip does, and a line that starts with "envd_magic: " says why, unless whoever asked knows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NEUTRAL_FLAGS = {
     "break-system-packages",
 }
 NEUTRAL = {*NEUTRAL_FLAGS, "progress-bar", "cache-dir", "log", "root-user-action"}
-NEUTRAL |= {"exists-action", "default-timeout"}
+NEUTRAL |= {"exists-action", "default-timeout", "config-file"}
 # Settings that uv has under a name of its own, or under the same.
 FLAGS = {
     "pre": ["--prerelease", "allow"],
@@ -69,7 +69,10 @@ VARIABLES = {
 }
 # What pip needs to reach an index, for fetching uv too.
 REACHING = {"trusted-host", "cert", "client-cert", "proxy", "find-links", "timeout"}
-UNABLE = re.compile(r"No solution found|unexpected argument|is not supported|Unsupported")
+# uv's words where it cannot do what is asked, or does not trust an index that pip may trust.
+UNABLE = re.compile(
+    r"No solution found|unexpected argument|is not supported|Unsupported|certificate|UnknownIssuer"
+)
 
 
 class NotForUvError(Exception):
@@ -107,8 +110,7 @@ def argument_settings(arguments: list[str]) -> Settings:
     words, found = list(arguments), []
     while words:
         word, equals, value = words.pop(0).partition("=")
-        name = SHORT.get(word, word)
-        name = name.removeprefix("--")
+        name = re.sub("^--", "", SHORT.get(word, word))
         if name in FLAGS or name in NEUTRAL_FLAGS:
             found.append((name, "true"))
         elif equals:
@@ -132,7 +134,7 @@ def uv_options(settings: Settings) -> tuple[list[str], Environment]:
         elif name in VARIABLES:
             variables.update(dict.fromkeys(VARIABLES[name], value))
         elif name not in NEUTRAL and name not in ("index-url", "extra-index-url"):
-            raise NotForUvError("uv has nothing like pip's " + name)
+            raise NotForUvError("uv has nothing like pip's --" + name)
     return arguments, variables
 
 
@@ -181,6 +183,12 @@ def with_uv(
     if asked.get("pip_because"):
         raise NotForUvError(asked["pip_because"])
     options, variables = uv_options(settings)
+    if has_pip():
+        # What the base image tells uv is nothing that its pip would have heard of.
+        kept = asked.get("uv_variables", [])
+        foreign = [name for name in environment if name.startswith("UV_") and name not in kept]
+        environment = {name: environment[name] for name in environment if name not in foreign}
+        options.append("--no-config")
     environment = {**environment, **variables, "UV_CACHE_DIR": str(work / "cache")}
     bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
     if bundle:
@@ -193,7 +201,7 @@ def with_uv(
         # Of equal versions pip takes the last index's, uv the first's.
         environment["UV_INDEX"] = " ".join(reversed(further))
     run = [uv, "pip", "install", "--python", sys.executable, "--break-system-packages"]
-    run += ["--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"]
+    run += ["--index-strategy", "unsafe-best-match", "--no-python-downloads"]
     run += ["--no-progress", *options]
     run += constrained(run, work, asked["installs"], environment)
     for number, words in enumerate(asked["installs"]):
@@ -293,7 +301,7 @@ def install(asked: dict[str, Any], work: Path) -> None:
     try:
         with_uv(work, asked, environment, settings)
     except NotForUvError as reason:
-        if asked.get("pip_because") != "installer=pip":
+        if not asked.get("pip_because"):
             say(f"pip installs, since {reason}")
         with_pip(asked, environment)
 
