@@ -11,8 +11,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
+
 from envd_magic.interactive.commands import COMMANDS
 from envd_magic.interactive.options import MagicParser, build_parser
+from envd_magic.spec.names import INSTALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +28,7 @@ _CELL = re.compile(r"%%envd_build(?=\s|$)")
 _IDENTIFIER = "envd_magic"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 _PATHS = ("requirements", "registry_config", "source_root", "copy", "save")
+_REPEATED = ("--remove", "--env")
 
 
 class Completion:
@@ -48,8 +52,9 @@ class Completion:
 
         fragment, kind, texts = found
         matching = [text for text in dict.fromkeys(texts) if text.startswith(fragment)]
-        if not matching and kind != "field" and fragment:
-            # Else IPython would offer what it knows, which cannot stand here.
+        if not matching and kind != "field":
+            # Else IPython would offer what it knows, which cannot stand here; it hears of nobody
+            # who offers nothing.
             matching = [fragment]
         return {
             "completions": [SimpleCompletion(text, type=kind) for text in matching],
@@ -63,7 +68,8 @@ class Completion:
         """Give what is being written, what kind of thing it is, and what can stand there."""
         cell = _CELL.match(text)
         if cell and row == 0:
-            return self._line(build_parser(), before[cell.end() :])
+            after = before[cell.end() :]
+            return self._line(build_parser(), after) if after else None
         if match := _COMMAND.match(before):
             return match[1], "command", COMMANDS
         if match := _COMMAND_LINE.match(before):
@@ -71,48 +77,50 @@ class Completion:
             return self._line(command.parser(), match[2]) if command else None
         lines = [*text.split("\n")[:row], before]
         if cell and "--yaml" in lines[0].split():
-            return self._yaml(before)
+            return self._yaml("\n".join(lines[1:]))
         return self._python("\n".join(lines[1:] if cell else lines), in_cell=bool(cell))
 
     def _line(self, parser: MagicParser, text: str) -> tuple[str, str, Iterable[str]] | None:
         """Complete the words after a magic's name."""
-        *words, fragment = text.split(" ")
-        words = [word for word in words if word]
+        *words, fragment = re.split(r"\s+", text.lstrip()) if text.strip() else [""]
+        free, owner = parser.free_words(words)
+        if free is None:
+            return fragment, "word", ()  # the command's own
         if fragment.startswith("--") and "=" in fragment:
             option, _, value = fragment.partition("=")
-            return (value, "value", self._values(option)) if option in parser.options else None
-        takes = parser.options.get(words[-1]) if words else None
-        if takes is not None and takes.nargs != 0:
-            return fragment, "value", self._values(words[-1], takes.choices)
-        positional = [word for word in words if not word.startswith("-")]
-        if parser.prog == "%envd run" and positional:
-            return fragment, "word", ()  # the command's own
-        options = [name for name in parser.options if name not in words]
+            return value, "value", self._values(option, value)
+        if owner:
+            return fragment, "value", self._values(owner, fragment)
+        used = {word.partition("=")[0] for word in words} - {*_REPEATED}
+        options = [name for name in parser.options if name not in used]
         if fragment.startswith("-"):
             return fragment, "option", options
-        named = self._words(parser)
+        names = parser.words[free:][:1]
+        named = self._words(names[0], parser.prog) if names else []
         return fragment, "variable", [*named, *(options if not fragment else [])]
 
-    def _words(self, parser: MagicParser) -> list[str]:
+    def _words(self, name: str, prog: str) -> list[str]:
         """Give what can stand as a word that is no option."""
         from envd_magic.interactive.choose import spec_variables
 
-        names = spec_variables(self._shell.user_ns)
-        jobs = [str(job.number) for job in self._magic.jobs.all()]
-        kinds = {action.dest for action in parser._actions}  # noqa: SLF001 - argparse has no other way
-        if "build" in kinds:
-            return [*jobs, *(names if parser.prog == "%envd log" else [])]
-        if parser.prog == "%envd images":
+        variables = spec_variables(self._shell.user_ns)
+        if name == "build":
+            jobs = self._magic.jobs
+            if prog == "%envd log":
+                return [*(str(job.number) for job in jobs.all()), *variables]
+            return [str(job.number) for job in jobs.running()]
+        if name == "name":
             return self._images(tags=False)
-        return names if kinds & {"spec", "variable"} else []
+        return variables
 
-    def _values(self, option: str, choices: Iterable[str] | None = None) -> list[str]:
+    def _values(self, option: str, written: str) -> list[str]:
         """Give the values that an option, or the field of its name, can have."""
-        if choices is not None:
-            return list(choices)
         name = option.removeprefix("--").replace("-", "_")
+        if name in _PATHS:
+            return _paths(written)
         sources: dict[str, Callable[[], list[str]]] = {
-            "installer": lambda: ["uv", "pip"],
+            "installer": lambda: list(INSTALLERS),
+            "source_copy_mode": lambda: ["ALL", "LOADED_MODULES", "NO_COPY"],
             "platform": lambda: list(_PLATFORMS),
             "registry": self._registries,
             "context": _contexts,
@@ -122,11 +130,18 @@ class Completion:
         }
         return sources[name]() if name in sources else []
 
-    def _yaml(self, before: str) -> tuple[str, str, Iterable[str]] | None:
+    def _yaml(self, text: str) -> tuple[str, str, Iterable[str]]:
+        """Complete a body of YAML, in which no name of Python can stand."""
+        from envd_magic.interactive.position import yaml_position
         from envd_magic.spec.fields import BY_NAME
 
-        match = re.match(r"(?:- )?(\w*)$", before)
-        return (match[1], "field", [f"{name}: " for name in BY_NAME]) if match else None
+        here = yaml_position(text)
+        if here is None:
+            return "", "word", ()
+        if here.field:
+            return here.written, "value", self._values(here.field, here.written)
+        names = [f"{name}: " for name in BY_NAME if name not in here.named]
+        return here.written, "word", names
 
     def _python(self, text: str, *, in_cell: bool) -> tuple[str, str, Iterable[str]] | None:
         if not in_cell and "ImageSpec" not in text:
@@ -137,7 +152,12 @@ class Completion:
         here = position(text)
         inside = here.call == "ImageSpec"
         if here.string is not None:
-            return self._string(here.field, here.string) if inside or in_cell else None
+            known = here.field in BY_NAME and "\n" not in here.string
+            if not known or not (inside or (in_cell and not here.call)):
+                return None
+            # Where nothing is known, what IPython would offer (files) is none of it.
+            kind = "path" if here.field in _PATHS else "value"
+            return here.string, kind, self._values(here.field, here.string)
         if not here.starts or not (inside or (in_cell and not here.depth)):
             return None
         free = [name for name in BY_NAME if name not in here.arguments]
@@ -147,12 +167,6 @@ class Completion:
             # A cell may well start with something else.
             names = [name for name in names if name.startswith(here.token)]
         return (here.token, "field", names) if names else None
-
-    def _string(self, field: str, written: str) -> tuple[str, str, Iterable[str]] | None:
-        if field in _PATHS:
-            return written, "path", _paths(written)
-        values = self._values(field)
-        return (written, "value", values) if values else None
 
     @property
     def _magic(self) -> EnvdMagic:
@@ -170,7 +184,10 @@ class Completion:
         from envd_magic.engine.seen import seen_registries
         from envd_magic.envd.home import SANDBOX_REGISTRY
 
-        own = self._magic.setting("registry")
+        try:
+            own = self._magic.setting("registry")
+        except UsageError:
+            own = None  # a mistake in pyproject.toml is told when something is run
         seen = [*([own] if own else []), *self._of_specs("registry"), *seen_registries()]
         return [*seen, SANDBOX_REGISTRY]
 
@@ -197,7 +214,7 @@ def _contexts() -> list[str]:
 
 def _paths(written: str) -> list[str]:
     folder, _, start = written.rpartition("/")
-    top = Path(folder or ("/" if written.startswith("/") else "."))
+    top = Path(folder or ("/" if written.startswith("/") else ".")).expanduser()
     try:
         inside = sorted(top.iterdir())
     except OSError:

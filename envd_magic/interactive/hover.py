@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.interactive.commands import COMMANDS, overview
 from envd_magic.interactive.options import build_parser
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _EMPTY_CELL = re.compile(r"%%envd_build(\s.*)?")
 _COMMAND_HELP = re.compile(r"(\s*%envd\s+\w+)\b[^\n]*?\s*\?\??\s*")
 _CELL = re.compile(r"%%envd_build(?=\s|$)")
+_LINE = re.compile(r"\s*%envd(?:\s+(\w+).*|\s*)")
 _ORIGINAL = "_envd_magic_do_inspect"
 
 
@@ -26,13 +28,22 @@ def help_at(code: str, cursor: int) -> str | None:
     row_end = code.find("\n") if "\n" in code else len(code)
     if cell and cursor <= row_end:
         return build_parser().format_help()
+    start_of_line = code.rfind("\n", 0, cursor) + 1
+    line = code[start_of_line:].partition("\n")[0]
+    if not cell and (match := _LINE.fullmatch(line)):
+        command = COMMANDS.get(match[1])
+        return command.parser().format_help() if command else overview()
     if not cell and "ImageSpec" not in code:
         return None
-    from envd_magic.interactive.position import position
+    from envd_magic.interactive.position import position, yaml_position
     from envd_magic.spec.fields import BY_NAME
 
     end = cursor + len(re.match(r"\w*", code[cursor:])[0])  # type: ignore[index]  # matches always
     start = row_end + 1 if cell else 0
+    if cell and "--yaml" in code[:row_end].split():
+        place = yaml_position(code[start:end])
+        name = (place.field or place.written) if place else ""
+        return BY_NAME[name].description if name in BY_NAME else None
     here = position(code[start:end])
     inside = here.call == "ImageSpec"
     name = ""

@@ -97,6 +97,33 @@ class MagicParser(argparse.ArgumentParser):
             if name.startswith("--")
         }
 
+    @property
+    def words(self) -> list[str]:
+        """Names of the words that are no options, in order."""
+        return [action.dest for action in self._actions if not action.option_strings]
+
+    def free_words(self, words: list[str]) -> tuple[int | None, str]:
+        """Say what comes after some words, for completion.
+
+        Returns
+        -------
+        tuple
+            How many words that are no options there are, None if what comes is another program's;
+            and the option whose value comes, "" if none does.
+        """
+        free, owner = 0, ""
+        for word in words:
+            if owner:
+                owner = ""
+            elif word.startswith("-"):
+                action = self._option_string_actions.get(word)
+                owner = word if action is not None and action.nargs != 0 else ""
+            else:
+                free += 1
+                if self._verbatim:
+                    return None, ""
+        return free, owner
+
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
             return f"{word!r} is one word too many"
