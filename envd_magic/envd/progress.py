@@ -171,8 +171,12 @@ class ProgressReader:
 
     def read(self, text: str) -> Iterator[Output | StepEvent]:
         """Give all of a text that ends a line, and after each telling line what it means."""
-        for fatal in _FATAL.finditer(text) if "level=" in text else ():
-            self.error = _unescape(fatal[1])
+        if "level=" in text:
+            for fatal in _FATAL.finditer(text):
+                self.error = _unescape(fatal[1])
+        yield from self._steps(text)
+
+    def _steps(self, text: str) -> Iterator[Output | StepEvent]:
         start = 0
         if self._naming is not None:
             start = yield from self._rest_of_name(text, 0)
