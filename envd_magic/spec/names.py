@@ -13,8 +13,9 @@ INSTALLERS = ("uv", "pip")
 
 def close(name: str, known: Iterable[str]) -> str | None:
     """Give the known name that was probably meant."""
-    found = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
-    return found[0] if found else None
+    lowered = {one.lower(): one for one in sorted(known)}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return lowered[found[0]] if found else None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from flytekit import ImageSpec
     from yaml.nodes import MappingNode, Node
 
-_KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
+_KINDS = {
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "timestamp": "a date",
+    "binary": "bytes",
+    "null": "nothing",
+}
 # Their values are whatever their readers take.
 _FREE = ("builder_options", "builder_config")
 
@@ -40,15 +47,17 @@ def specs_from_yaml(text: str) -> Specs:
 
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if isinstance(node, yaml.SequenceNode) and node.value:
+            items = tuple((f"[{number}]", _spec(item)) for number, item in enumerate(node.value))
+            return Specs(items, "list")
+        return Specs((("", _spec(node)),))
     except yaml.YAMLError as error:
-        raise CellError(Problem("", f"The cell is no YAML: {error}")) from error
-    if isinstance(node, yaml.SequenceNode) and node.value:
-        items = tuple((f"[{number}]", _spec(item)) for number, item in enumerate(node.value))
-        return Specs(items, "list")
-    return Specs((("", _spec(node)),))
+        raise CellError(Problem("", f"The cell is no YAML of an ImageSpec: {error}")) from error
+    except RecursionError:
+        raise CellError(Problem("", "The YAML refers to itself")) from None
 
 
-def _spec(node: Node | None) -> ImageSpec:
+def _spec(node: Node | None, prefix: str = "") -> ImageSpec:
     import yaml
     from flytekit import ImageSpec
 
@@ -57,27 +66,36 @@ def _spec(node: Node | None) -> ImageSpec:
             Problem("", "The YAML makes no ImageSpec: expected fields, as in `packages: [pandas]`")
         )
     values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     problems: list[Problem] = []
-    for name, item in _pairs(node, "", problems):
+    for key, item in _pairs(node, prefix.rstrip("."), problems):
+        name = str(key.value)
+        lines[name] = key.start_mark.line + 1
         if name not in BY_NAME:
-            problems.append(Problem("", unknown("field", name, BY_NAME)))
+            message = f"line {lines[name]}: {unknown('field', name, BY_NAME)}"
+            problems.append(Problem(prefix.rstrip("."), message))
+        elif name == "base_image" and isinstance(item, yaml.MappingNode):
+            values[name] = _spec(item, f"{prefix}base_image.")
         else:
-            values[name] = _value(name, item, problems)
+            values[name] = _value(name, item, prefix, problems)
     if problems:
         raise SpecError(*problems)
     try:
         return ImageSpec(**values)
     except ValueError as error:
-        raise refused(error) from error
+        raise SpecError(
+            *(
+                Problem(prefix + p.field, f"{p.message} (line {lines[p.field]})", p.item)
+                if p.field in lines
+                else p
+                for p in refused(error).problems
+            )
+        ) from error
 
 
-def _value(field: str, node: Node, problems: list[Problem]) -> Any:
-    import yaml
-
-    if field == "base_image" and isinstance(node, yaml.MappingNode):
-        return _spec(node)
-    if field not in _FREE:
-        _bent(field, None, node, problems)
+def _value(field: str, node: Node, prefix: str, problems: list[Problem]) -> Any:
+    if field not in _FREE and not _is_nothing(node):
+        _bent(prefix + field, None, node, problems)
     value = _construct(node)
     if field == "pip_secret_mounts" and isinstance(value, list):
         # YAML has no tuples, and flytekit takes nothing else.
@@ -87,10 +105,15 @@ def _value(field: str, node: Node, problems: list[Problem]) -> Any:
 
         if value not in CopyFileDetection.__members__:
             message = unknown("mode", value, CopyFileDetection.__members__)
-            problems.append(Problem(field, message))
+            problems.append(Problem(prefix + field, f"{message} ({_line(node)})"))
             return None
         return CopyFileDetection[value]
     return value
+
+
+def _is_nothing(node: Node) -> bool:
+    """Is it a field that is left open?"""
+    return bool(node.tag.endswith(":null"))
 
 
 def _construct(node: Node) -> Any:
@@ -104,27 +127,42 @@ def _construct(node: Node) -> Any:
 
 
 def _bent(field: str, item: str | None, node: Node, problems: list[Problem]) -> None:
-    """Find the values that YAML does not read as the text that was written."""
+    """Find what YAML does not read as the text that was written."""
     import yaml
 
     if isinstance(node, yaml.MappingNode):
-        for name, inner in _pairs(node, field, problems):
-            _bent(field, name, inner, problems)
+        for key, inner in _pairs(node, field, problems):
+            _bent(field, None, key, problems)
+            _bent(field, str(key.value), inner, problems)
     elif isinstance(node, yaml.SequenceNode):
         for inner in node.value:
-            _bent(field, item, inner, problems)
+            if isinstance(inner, yaml.MappingNode):
+                message = "YAML reads a mapping here, for the colon; write the item in quotes"
+                problems.append(Problem(field, f"{message} ({_line(inner)})"))
+            else:
+                _bent(field, item, inner, problems)
     elif kind := _KINDS.get(node.tag.rpartition(":")[2]):
-        message = f"YAML reads {node.value} as {kind}; write it in quotes: '{node.value}'"
-        problems.append(Problem(field, f"{message} (line {node.start_mark.line + 1})", item))
+        message = f"YAML reads {node.value or 'what is left open'} as {kind}"
+        message += f"; write it in quotes: '{node.value}' ({_line(node)})"
+        problems.append(Problem(field, message, item))
 
 
-def _pairs(node: MappingNode, field: str, problems: list[Problem]) -> list[tuple[str, Node]]:
+def _line(node: Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+def _pairs(node: MappingNode, field: str, problems: list[Problem]) -> list[tuple[Node, Node]]:
     """Names and values; a name that stands twice is a mistake, and YAML would take the last."""
-    pairs: dict[str, Node] = {}
-    for key, value in node.value:
-        name = str(key.value)
-        if name in pairs:
-            line = key.start_mark.line + 1
-            problems.append(Problem(field, f"{name!r} stands twice (line {line})"))
-        pairs[name] = value
-    return list(pairs.items())
+    import yaml
+
+    names = [str(key.value) for key, _ in node.value]
+    for number, (key, _) in enumerate(node.value):
+        if names[number] in names[:number]:
+            problems.append(Problem(field, f"{names[number]!r} stands twice ({_line(key)})"))
+    loader = yaml.SafeLoader("")
+    try:
+        # What `<<` brings comes first, so that the mapping's own values count.
+        loader.flatten_mapping(node)
+    finally:
+        loader.dispose()
+    return list({str(key.value): (key, value) for key, value in node.value}.values())
