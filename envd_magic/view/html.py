@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.result import Step
     from envd_magic.view.cards import Card, SpecLine
 
-# JupyterLab's variables where they are, else colours that do on light and on dark.
+# JupyterLab's variables where they are, else colours that do on light and on dark. A word in such
+# a colour is mixed with the text's own, or it is too pale on white (4.5 to 1, WCAG 2.1).
 _STYLE = Markup("""<style>
 .envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
 overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
@@ -28,7 +29,7 @@ overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
 .envd-failed{--e:var(--jp-error-color1,#d32f2f)}
 .envd-stopped{--e:var(--jp-warn-color1,#c77700)}
 .envd-card .envd-title{font-weight:600;margin:0 0 4px}
-.envd-card .envd-title b{color:var(--e)}
+.envd-card .envd-title b{color:color-mix(in srgb,var(--e),currentColor 35%)}
 .envd-card .envd-bar{height:4px;background:rgba(128,128,128,.3);border-radius:2px;margin:6px 0;\
 max-width:40em}
 .envd-card .envd-bar div{height:4px;background:var(--e);border-radius:2px}
@@ -36,16 +37,18 @@ max-width:40em}
 table-layout:auto;color:inherit;font-size:inherit}
 .envd-card th,.envd-card td{text-align:left!important;vertical-align:top;padding:1px 14px 1px 0;\
 border:0;background:none!important;font-weight:normal;white-space:normal}
+.envd-card tr{background:none!important}
+.envd-card th,.envd-card td:first-child{white-space:nowrap;overflow-wrap:normal}
 .envd-card thead th,.envd-card tbody th{opacity:.75}
 .envd-card td:last-child,.envd-card code{overflow-wrap:anywhere}
-.envd-card code,.envd-card pre{font-family:var(--jp-code-font-family,monospace);background:none;\
-color:inherit;padding:0}
+.envd-card code,.envd-card pre{font-family:var(--jp-code-font-family,monospace);\
+background:none!important;color:inherit;padding:0!important}
 .envd-card pre{white-space:pre-wrap;margin:4px 0;padding:6px 8px!important;\
 background:rgba(128,128,128,.12)!important;font-size:12px;line-height:1.4;max-height:24em;\
 overflow:auto}
 .envd-card summary{cursor:pointer}
 .envd-card mark{background:rgba(211,47,47,.25);color:inherit}
-.envd-card .envd-fail td{color:var(--jp-error-color1,#d32f2f);font-weight:600}
+.envd-card .envd-fail td{color:color-mix(in srgb,var(--e),currentColor 35%);font-weight:600}
 </style>""")
 _CODE = ("Image", "Digest", "Use", "Log")
 
@@ -94,11 +97,9 @@ def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
         )
         for name, value in facts
     ]
-    return (
-        Markup("<table><tbody>{}</tbody></table>").format(Markup("").join(rows))
-        if rows
-        else (Markup(""))
-    )
+    if not rows:
+        return Markup("")
+    return Markup("<table><tbody>{}</tbody></table>").format(Markup("").join(rows))
 
 
 def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
@@ -133,9 +134,13 @@ def _log(lines: tuple[str, ...], label: str) -> Markup:
 
 def _spec(lines: tuple[SpecLine, ...]) -> Markup:
     shown = Markup("\n").join(
-        Markup("<mark>{}</mark>").format(line.text)
+        Markup("{}<mark>{}</mark>").format(_indent(line.text), line.text.lstrip())
         if line.marked
         else Markup("{}").format(line.text)
         for line in lines
     )
     return Markup("<details open><summary>ImageSpec</summary><pre>{}</pre></details>").format(shown)
+
+
+def _indent(text: str) -> str:
+    return text[: len(text) - len(text.lstrip())]

@@ -22,6 +22,7 @@ log = logging.getLogger("tests.lab")
 STATE_VARIABLE = "ENVD_MAGIC_LAB"
 #: Debian's package of each program that the lab may need.
 PACKAGES = {
+    "chromium": "chromium",
     "debootstrap": "debootstrap",
     "docker": "docker.io",
     "docker-registry": "docker-registry",

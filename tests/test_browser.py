@@ -1,0 +1,224 @@
+"""What a person sees in JupyterLab: a real browser, a real kernel, real builds.
+
+With ``ENVD_MAGIC_PICTURES=FOLDER`` the README's pictures are taken on the way (``make pictures``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+
+from .browser import Server, chromium, open_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator
+
+    from . import lab as lab_package
+    from .browser import Notebook
+
+LOAD = "%load_ext envd_magic"
+SECRET = "sk-very-secret"  # noqa: S105
+BUILD = """%%envd_build trainer --no-push --force
+ImageSpec(
+    name="trainer",
+    packages=["attrs"],
+    env={"SEED": "{seed}"},
+    commands=["for i in $(seq {count}); do echo epoch $i; sleep 0.5; done"],
+)"""
+BROKEN = """%%envd_build broken --no-push
+ImageSpec(
+    name="broken",
+    packages=["attrs"],
+    env={"API_KEY": "{secret}", "SEED": "7"},
+    commands=["python -c 'import pandas' > /pandas.txt"],
+)""".replace("{secret}", SECRET)
+THEMES = ("JupyterLab Light", "JupyterLab Dark")
+
+# Ratio of two colours' luminance, as in WCAG 2.1 (relative luminance, contrast ratio); the ground
+# is the first ancestor's that is not see-through, with the see-through ones laid over it.
+_CONTRAST = """(element) => {
+  const parse = (text) => { const found = (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
+    return text.startsWith("color(") ? found.map((c, i) => i < 3 ? c * 255 : c) : found; };
+  const over = (top, below) => { const a = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map((i) => top[i] * a + below[i] * (1 - a)); };
+  const light = (rgb) => { const [r, g, b] = rgb.map((c) => c / 255).map(
+      (c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const layers = [];
+  for (let at = element; at; at = at.parentElement) {
+    const ground = parse(getComputedStyle(at).backgroundColor);
+    layers.unshift(ground);
+    if (ground.length === 3) break;
+  }
+  const ground = layers.reduce((below, top) => over(top, below), [255, 255, 255]);
+  const text = over(parse(getComputedStyle(element).color), ground);
+  const [high, low] = [light(text), light(ground)].sort((x, y) => y - x);
+  return (high + 0.05) / (low + 0.05);
+}"""
+_BORDER = "(element) => getComputedStyle(element).borderLeftWidth"
+_OVERFLOW = "(element) => element.scrollWidth - element.clientWidth"
+
+
+def build(count: int) -> str:
+    """Give a cell that builds for half of so many seconds, each time anew."""
+    return BUILD.replace("{seed}", os.urandom(4).hex()).replace("{count}", str(count))
+
+
+def card(notebook: Notebook, number: int) -> Locator:
+    """Give the card in a cell's output."""
+    return notebook.cell(number).locator(".envd-card")
+
+
+def picture(what: Locator, name: str) -> None:
+    """Take a picture, if somebody wants pictures."""
+    folder = os.environ.get("ENVD_MAGIC_PICTURES")
+    if folder:
+        what.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.fixture(scope="module")
+def server(lab: lab_package.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("lab"))
+    try:
+        running.wait()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=THEMES)
+def story(request: pytest.FixtureRequest, server: Server, browser: Browser) -> Notebook:
+    """A notebook with a build that went well and one that failed, in each theme, 700 wide."""
+    server.theme(request.param)
+    name = request.param.split()[-1].lower()
+    notebook = open_notebook(browser, server, name, [LOAD, build(6), BROKEN], width=700)
+    for number in range(3):
+        notebook.run(number)
+        if number == 1:
+            card(notebook, 1).get_by_text("epoch 2").wait_for()
+            picture(notebook.cell(1), f"running-{name}")
+        notebook.wait(number)
+    picture(notebook.cell(1), f"built-{name}")
+    picture(notebook.cell(2), f"failed-{name}")
+    return notebook
+
+
+def test_running_build_tells_a_screen_reader_how_far_it_is(
+    server: Server, browser: Browser
+) -> None:
+    notebook = open_notebook(browser, server, "running", [LOAD, build(8)])
+    notebook.run(0)
+    notebook.run(1)
+    shown = card(notebook, 1)
+    shown.get_by_text("epoch 1").wait_for()
+    bar = shown.get_by_role("progressbar", name="Build progress")
+    assert 0 < int(bar.get_attribute("aria-valuenow") or 0) < 100
+    assert "of 5 steps" in shown.get_by_role("status").inner_text()
+    assert "run 1 command" in shown.get_by_role("table", name="Steps").inner_text()
+    assert "epoch 1" in shown.get_by_role("log", name="Last lines of the log").inner_text()
+    notebook.wait(1)
+    assert shown.get_by_role("progressbar").count() == 0
+
+
+def test_stop_button_ends_the_build_and_the_card_says_so(server: Server, browser: Browser) -> None:
+    notebook = open_notebook(browser, server, "stopped", [LOAD, build(600)])
+    notebook.run(0)
+    notebook.run(1)
+    card(notebook, 1).get_by_text("epoch 1").wait_for()
+    notebook.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
+    notebook.wait(1)
+    assert card(notebook, 1).locator(".envd-title").inner_text().startswith("Stopped: trainer:")
+
+
+def test_background_build_goes_on_in_its_own_cell(server: Server, browser: Browser) -> None:
+    cells = [LOAD, build(6).replace("--force", "--force --background"), "1 + 1", "%envd wait"]
+    notebook = open_notebook(browser, server, "background", cells)
+    for number in range(3):
+        notebook.run(number)
+        notebook.wait(number)
+    assert notebook.output(2).first.inner_text() == "2"
+    notebook.run(3)
+    notebook.wait(3)
+    card(notebook, 1).get_by_text("Built:").wait_for()
+
+
+def test_result_says_what_was_built_and_how_to_use_it(story: Notebook) -> None:
+    text = card(story, 1).inner_text()
+    assert re.search(r"Built: trainer:\S+", text)
+    assert "@task(container_image=trainer)" in text
+    assert re.search(r"sha256:[0-9a-f]{64}", text)
+    assert re.search(r"Size\s+\d+ MB", text)
+
+
+def test_result_folds_its_steps(story: Notebook) -> None:
+    steps = card(story, 1).get_by_role("table", name="Steps")
+    assert not steps.is_visible()
+    card(story, 1).locator("summary").press("Enter")
+    assert steps.is_visible()
+    assert "install 1 package" in steps.inner_text()
+
+
+def test_failure_marks_the_field_that_the_step_came_from(story: Notebook) -> None:
+    shown = card(story, 2)
+    assert "No module named 'pandas'" in shown.get_by_role("log").inner_text()
+    marked = " ".join(shown.locator("mark").all_inner_texts())
+    assert marked.startswith("commands=[")
+    assert "packages" not in marked
+
+
+@pytest.mark.parametrize(
+    "part", [".envd-title", ".envd-title b", "pre", "th", "td", "summary", "mark"]
+)
+def test_every_part_can_be_read_in_each_theme(story: Notebook, part: str) -> None:
+    # 4.5 is what WCAG 2.1 asks of text (1.4.3).
+    everywhere = story.main.locator(f".envd-card {part}").all()
+    assert everywhere
+    assert min(float(each.evaluate(_CONTRAST)) for each in everywhere) >= 4.5
+
+
+def test_narrow_window_cuts_nothing_off(story: Notebook) -> None:
+    assert card(story, 1).evaluate(_OVERFLOW) <= 0
+    assert card(story, 2).evaluate(_OVERFLOW) <= 0
+
+
+def test_saved_notebook_holds_no_secret_and_no_flood(story: Notebook) -> None:
+    saved = story.save()
+    outputs = json.dumps([cell.outputs for cell in saved.cells])
+    assert SECRET not in outputs
+    assert len(json.dumps(saved.cells[1].outputs)) < 10_000
+    assert len(json.dumps(saved.cells[2].outputs)) < 15_000
+
+
+def test_saved_notebook_can_be_read_without_a_kernel_or_trust(
+    story: Notebook, server: Server, browser: Browser
+) -> None:
+    saved = story.save()
+    # What somebody else ran is not signed here: JupyterLab takes styles and scripts away.
+    saved.cells.append(nbformat.v4.new_markdown_cell("A month later."))
+    copy = story.path.with_name(f"later-{story.path.name}")
+    nbformat.write(saved, copy)
+    page = browser.new_page(viewport={"width": 900, "height": 1200})
+    page.goto(f"{server.url}/doc/workspaces/later/tree/{copy.name}")
+    page.get_by_role("paragraph").get_by_text("A month later.").wait_for()
+    assert page.locator(".envd-card").first.evaluate(_BORDER) == "0px"
+    text = page.locator(".jp-Notebook").inner_text()
+    picture(page.locator(".jp-Notebook"), f"later-{copy.stem}")
+    page.close()
+    assert "Built: trainer:" in text
+    assert "Failed to build: broken:" in text
+    assert "No module named 'pandas'" in text
+    assert "commands=[" in text
