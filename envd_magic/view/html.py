@@ -50,6 +50,8 @@ overflow:auto}
 .envd-card mark{background:rgba(211,47,47,.25);color:inherit}
 .envd-card .envd-fail td{color:color-mix(in srgb,var(--e),currentColor 35%);font-weight:600}
 </style>""")
+# JupyterLab sets tables' cells to the right. Where it takes a style sheet away, it leaves this.
+_LEFT = Markup(' style="text-align:left"')
 _CODE = ("Image", "Digest", "Use", "Log")
 
 
@@ -92,8 +94,11 @@ def _progress(progress: float) -> Markup:
 
 def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
     rows = [
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(
-            name, Markup("<code>{}</code>").format(value) if name in _CODE or "/" in name else value
+        Markup('<tr><th scope="row"{}>{}</th><td{}>{}</td></tr>').format(
+            _LEFT,
+            name,
+            _LEFT,
+            Markup("<code>{}</code>").format(value) if name in _CODE or "/" in name else value,
         )
         for name, value in facts
     ]
@@ -104,7 +109,8 @@ def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
 
 def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
     rows = Markup("").join(
-        Markup("<tr{}><td>{}</td><td>{}</td><td>{}</td></tr>").format(
+        Markup("<tr{1}><td{0}>{2}</td><td{0}>{3}</td><td{0}>{4}</td></tr>").format(
+            _LEFT,
             Markup(' class="envd-fail"') if step.status == "failed" else Markup(""),
             step_status(step),
             step.name,
@@ -112,10 +118,13 @@ def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
         )
         for step in steps
     )
+    head = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(_LEFT, name)
+        for name in ("Time", "Step", "Field")
+    )
     table = Markup(
-        '<table aria-label="Steps"><thead><tr><th scope="col">Time</th><th scope="col">Step</th>'
-        '<th scope="col">Field</th></tr></thead><tbody>{}</tbody></table>'
-    ).format(rows)
+        '<table aria-label="Steps"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
+    ).format(head, rows)
     if not folded:
         return table
     cached = sum(step.status == "cached" for step in steps)
