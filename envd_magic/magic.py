@@ -12,7 +12,7 @@ from traitlets import TraitError
 from envd_magic.interactive.commands import COMMANDS, overview
 from envd_magic.interactive.options import HelpRequested, build_parser, expanded
 from envd_magic.interactive.settings import Settings
-from envd_magic.shell import import_flytekit
+from envd_magic.shell import import_flytekit, interrupts_raise
 from envd_magic.spec.names import unknown
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class EnvdMagic(Settings):
         from envd_magic.spec.cell import specs_from_cell
         from envd_magic.spec.yaml_form import specs_from_yaml
 
-        with short_tracebacks(self.shell, whole=options.traceback):
+        with short_tracebacks(self.shell, whole=options.traceback), interrupts_raise():
             specs = (
                 specs_from_yaml(cell) if options.yaml else specs_from_cell(cell, self.shell.user_ns)
             )
@@ -80,7 +80,9 @@ class EnvdMagic(Settings):
             import_flytekit(self.shell)
         from envd_magic.interactive.tracebacks import short_tracebacks
 
-        with short_tracebacks(self.shell, whole=getattr(options, "traceback", False)):
+        whole = getattr(options, "traceback", False)
+        # flytekit, if the user has imported it, answers an interrupt with an exit.
+        with short_tracebacks(self.shell, whole=whole), interrupts_raise():
             command.do(self, options)
 
     @property
@@ -98,6 +100,8 @@ class EnvdMagic(Settings):
         from envd_magic.interactive.choose import build_options, configured
         from envd_magic.pipeline.stop import Stop
 
+        if options.background and not self.jobs.can_start():
+            raise UsageError("--background needs a notebook, in which the build can show itself")
         stop = Stop()
         job = self.jobs.make(
             configured(specs, options, self),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
 _HEAD = """#!{python}
@@ -40,7 +39,7 @@ def fake_envd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> Pa
     Path
         A file with the arguments of every call, one JSON list a line.
     """
-    envd = shutil.which("envd")
+    envd = shutil.which("envd") or shutil.which("envd", path=str(Path(sys.executable).parent))
     assert envd is not None
     calls = folder / "calls.jsonl"
     place = folder / "bin"

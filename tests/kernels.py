@@ -22,6 +22,10 @@ class Kernel:
     def __init__(self, manager: Any, client: Any) -> None:
         self.manager = manager
         self.client = client
+        self.places: dict[str, dict[str, str]] = {}
+        """What stands in each output that can be replaced, by its kinds, in the order of birth."""
+        self.born: dict[str, str] = {}
+        """Of each such output, the run of a cell that made it."""
 
     def run(self, code: str) -> Cell:
         """Run a cell to its end."""
@@ -62,14 +66,27 @@ class Cell:
         assert self.done, self.text[-2000:]
         return self
 
+    @property
+    def outputs(self) -> list[str]:
+        """Texts of its outputs that can be replaced, as they stand now."""
+        return [
+            self.kernel.places[place]["text/plain"]
+            for place, message in self.kernel.born.items()
+            if message == self.message
+        ]
+
     def _next(self, timeout: float) -> None:
         try:
             message = self.kernel.client.get_iopub_msg(timeout=timeout)
         except queue.Empty:
             return
+        content = message["content"]
+        if place := content.get("transient", {}).get("display_id"):
+            self.kernel.places[place] = content["data"]
+            if message["msg_type"] == "display_data":
+                self.kernel.born[place] = message["parent_header"]["msg_id"]
         if message["parent_header"].get("msg_id") != self.message:
             return
-        content = message["content"]
         self.messages += 1
         if message["msg_type"] == "stream":
             self.text += content["text"]

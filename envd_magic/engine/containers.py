@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import queue
+import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.errors import EngineError
+from envd_magic.errors import CommandError, EngineError
 from envd_magic.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "flytekit": flytekit
 """
 # Seconds that a base image gets to answer; one that takes longer is not asked twice.
 _PATIENCE = 20
+_MOMENT = 0.2
 
 
 def run_command(
@@ -46,7 +49,7 @@ def run_command(
     command
         Program and arguments; it takes the place of the image's entrypoint.
     report
-        Is given the output, of both kinds, as it comes.
+        Is given the output, of both kinds, as it comes; "" where none comes for a moment.
     env
         Variables to set beside the image's.
 
@@ -57,6 +60,8 @@ def run_command(
 
     Raises
     ------
+    CommandError
+        If the image has no such program.
     EngineError
         If it cannot be run.
     """
@@ -65,10 +70,54 @@ def run_command(
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with explained(f"run {command[0]!r} in {image}"):
             output = engine.api.attach(container, stream=True, logs=True)
-            engine.api.start(container)
-            for chunk in output:
+            _start(engine, container, command[0], image)
+            for chunk in _in_time(output):
                 report(decode(chunk))
             return int(engine.api.wait(container)["StatusCode"])
+
+
+def _start(engine: Engine, container: str, program: str, image: str) -> None:
+    from docker.errors import APIError
+
+    try:
+        engine.api.start(container)
+    except APIError as error:
+        text = str(error.explanation)
+        if "not found" in text or "no such file" in text:
+            raise CommandError(f"There is no program {program!r} in {image}") from error
+        if "permission denied" in text:
+            raise CommandError(f"{program!r} in {image} is no program") from error
+        raise
+
+
+def _in_time(output: Iterator[bytes]) -> Iterator[bytes]:
+    """Give what comes, and b"" where nothing comes for a moment.
+
+    The engine's stream is read on a thread: an interrupt is then heard at once, and nobody waits
+    for more to see what is there.
+    """
+    pieces: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for piece in output:
+                pieces.put(piece)
+            pieces.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised below, on the other thread
+            pieces.put(error)
+
+    threading.Thread(target=read, name="envd_magic-output", daemon=True).start()
+    while True:
+        try:
+            piece = pieces.get(timeout=_MOMENT)
+        except queue.Empty:
+            yield b""
+            continue
+        if piece is None:
+            return
+        if isinstance(piece, BaseException):
+            raise piece
+        yield piece
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
     return specs
 
 
-def configured(specs: Specs, options: argparse.Namespace, settings: Settings) -> Specs:
+def configured(specs: Specs, options: argparse.Namespace | None, settings: Settings) -> Specs:
     """Apply options and settings to specs: options first, then the spec, then settings.
 
     Raises
@@ -101,11 +101,12 @@ def configured(specs: Specs, options: argparse.Namespace, settings: Settings) ->
     """
     from envd_magic.spec.cell import with_options
 
-    if options.name is not None and len(specs.items) > 1:
+    if getattr(options, "name", None) is not None and len(specs.items) > 1:
         raise UsageError(
             f"--name gives one name to {len(specs.items)} images; name them in the cell"
         )
-    given = {name: getattr(options, name) for name in SPEC_OPTIONS}
+    given = {name: getattr(options, name, None) for name in SPEC_OPTIONS}
+    asked = getattr(options, "installer", None)
     installer, registry = settings.setting("installer"), settings.setting("registry")
 
     def change(spec: ImageSpec) -> ImageSpec:
@@ -113,7 +114,7 @@ def configured(specs: Specs, options: argparse.Namespace, settings: Settings) ->
         if changes["registry"] is None and spec.registry is None:
             changes["registry"] = registry or None
         own = spec.builder_options if isinstance(spec.builder_options, dict) else {}
-        chosen = options.installer or ("installer" not in own and installer)
+        chosen = asked or ("installer" not in own and installer)
         if chosen:
             changes["builder_options"] = {**own, "installer": chosen}
         return with_options(spec, changes)

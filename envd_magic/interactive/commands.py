@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from envd_magic.interactive import options as parsers
-from envd_magic.interactive.choose import chosen_specs
+from envd_magic.interactive.choose import chosen_specs, configured
 from envd_magic.spec.tag import image_name
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envd_magic.interactive.jobs import Job
     from envd_magic.interactive.options import MagicParser
     from envd_magic.magic import EnvdMagic
+    from envd_magic.spec.several import Specs
 
 # Lines of a log that are shown where nobody said how many.
 _MANY = 2000
@@ -48,8 +49,13 @@ class Command:
     do: Callable[[EnvdMagic, argparse.Namespace], None]
 
 
+def _chosen(magic: EnvdMagic, text: str) -> Specs:
+    """Give the specs that are meant as they would be built, settings applied."""
+    return configured(chosen_specs(text, magic.shell.user_ns), None, magic)
+
+
 def _preview(magic: EnvdMagic, options: argparse.Namespace) -> None:
-    magic.show(chosen_specs(options.spec, magic.shell.user_ns))
+    magic.show(_chosen(magic, options.spec))
 
 
 def _build(magic: EnvdMagic, options: argparse.Namespace) -> None:
@@ -59,7 +65,7 @@ def _build(magic: EnvdMagic, options: argparse.Namespace) -> None:
 def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
     from envd_magic.pipeline.doctor import examine
 
-    specs = chosen_specs(options.spec, magic.shell.user_ns) if options.spec else None
+    specs = _chosen(magic, options.spec) if options.spec else None
     context = options.context or magic.setting("context")
     for spec in [spec for _, spec in specs.items] if specs else [None]:
         for finding in examine(spec, context):
@@ -91,12 +97,13 @@ def _log_file(magic: EnvdMagic, build: str | None) -> Path:
         if build is None and not jobs:
             raise UsageError("%envd log: nothing has been built in this session")
         job = magic.jobs.get(int(build)) if build is not None else jobs[-1]
-        found = job.viewers[-1].state.result if job.viewers else None
-        results = [*job.results, *([found] if found else [])]
+        states = [viewer.state for viewer in job.viewers]
     else:
-        names = {image_name(spec) for _, spec in chosen_specs(build, magic.shell.user_ns).items}
-        results = [r for job in magic.jobs.all() for r in job.results if r.image in names]
-    path = results[-1].log_file if results else None
+        names = {image_name(spec) for _, spec in _chosen(magic, build).items}
+        every = [viewer.state for job in magic.jobs.all() for viewer in job.viewers]
+        states = [state for state in every if state.image in names]
+    # One that runs has a log as well, until now.
+    path = next((state.log_file for state in reversed(states) if state.log_file), None)
     if path is None or not path.is_file():
         raise UsageError(f"%envd log: there is no log of {build or 'the last build'} (yet)")
     return path
@@ -125,13 +132,17 @@ def _images(_magic: EnvdMagic, options: argparse.Namespace) -> None:
         elif not options.remove:
             print(images_text(images))
             return
-        for image in dict.fromkeys(chosen):
-            if not options.dry_run:
-                remove(engine, image)
-        verb = "Would remove" if options.dry_run else "Removed"
-        print(f"{verb}: {len(dict.fromkeys(chosen))}")
-        if chosen:
-            print(images_text(list(dict.fromkeys(chosen))))
+        gone: list[BuiltImage] = []
+        try:
+            for image in dict.fromkeys(chosen):
+                if not options.dry_run:
+                    remove(engine, image)
+                gone.append(image)
+        finally:
+            # Told as well where one of them cannot be removed.
+            print(f"{'Would remove' if options.dry_run else 'Removed'}: {len(gone)}")
+            if gone:
+                print(images_text(gone))
 
 
 def _named(images: list[BuiltImage], names: list[str]) -> list[BuiltImage]:
@@ -180,7 +191,7 @@ def _image(magic: EnvdMagic, text: str) -> str:
         for problem in check("image", text):
             raise UsageError(f"%envd run: {problem.message}")
         return text
-    specs = chosen_specs(text, magic.shell.user_ns)
+    specs = _chosen(magic, text)
     if len(specs.items) > 1:
         raise UsageError(
             f"%envd run: {text} holds {len(specs.items)} specs; take one, as {text}[0]"
@@ -218,9 +229,12 @@ def _wait(magic: EnvdMagic, options: argparse.Namespace) -> None:
     jobs = magic.jobs.running() if options.build is None else [magic.jobs.get(options.build)]
     magic.jobs.wait(jobs)
     for job in jobs:
-        print(f"Build {job.number} is done: {job.image}")
+        print(f"Build {job.number}: {job.state} ({job.image})")
     if not jobs:
         print("No build is running.")
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
 
 
 def _cancel(magic: EnvdMagic, options: argparse.Namespace) -> None:
@@ -231,9 +245,7 @@ def _cancel(magic: EnvdMagic, options: argparse.Namespace) -> None:
     if not jobs or jobs[0].state != "running":
         print("No build is running." if not jobs else f"Build {jobs[0].number} has ended.")
         return
-    jobs[0].stop.ask()
-    if jobs[0].thread is not None:
-        jobs[0].thread.join(10)
+    magic.jobs.cancel(jobs[0])
     print(f"Build {jobs[0].number}: {jobs[0].state}")
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Ended builds that a session remembers.
 _MOST = 200
 _TICK = 0.2
+# Seconds that a stopped build gets to end.
+_LONG = 10.0
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Job:
     thread: threading.Thread | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set at the end. An interrupted ``Thread.join`` takes a thread for ended that is not."""
 
     @property
     def state(self) -> str:
@@ -90,6 +94,10 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         self._count = 0
 
+    def can_start(self) -> bool:
+        """Is there a notebook, in which a build on a thread can show itself?"""
+        return is_kernel(self._shell)
+
     def make(self, specs: Specs, options: Options, stop: Stop, variable: str | None) -> Job:
         """Note a build; the oldest ended one is forgotten where there are too many."""
         self._count += 1
@@ -112,8 +120,6 @@ class Jobs:
 
     def start(self, job: Job, *, quiet: bool, tail: int) -> None:
         """Build on a thread; its outputs stay in the cell that runs now."""
-        if not is_kernel(self._shell):
-            raise UsageError("%%envd_build: --background needs a notebook to show itself in")
         for _, spec in job.specs.items:
             screen = NotebookScreen(self._shell, f"%envd cancel {job.number} ends it")
             viewer = Viewer(screen, tail, spec.name)
@@ -130,6 +136,11 @@ class Jobs:
     def _bind(self, job: Job) -> None:
         if job.variable is not None:
             self._shell.user_ns[job.variable] = job.specs.value
+
+    def cancel(self, job: Job) -> None:
+        """Stop a build, and wait until it has."""
+        job.stop.ask()
+        job.ended.wait(_LONG)
 
     def all(self) -> list[Job]:
         """All that are remembered, the oldest first."""
@@ -153,19 +164,10 @@ class Jobs:
         return self._jobs[number]
 
     def wait(self, jobs: list[Job]) -> None:
-        """Wait for builds to end; an interrupt ends the waiting, not the builds.
-
-        Raises
-        ------
-        BaseException
-            What the first one of them that failed raised.
-        """
+        """Wait for builds to end; an interrupt ends the waiting, not the builds."""
         for job in jobs:
-            while job.thread is not None and job.thread.is_alive():
-                job.thread.join(_TICK)
-        for job in jobs:
-            if job.error is not None:
-                raise job.error
+            while not job.ended.wait(_TICK):
+                pass
 
     def end(self) -> None:
         """Stop all that run, and wait until they have."""
@@ -173,8 +175,9 @@ class Jobs:
         for job in running:
             job.stop.ask()
         for job in running:
+            job.ended.wait(_LONG)
             if job.thread is not None:
-                job.thread.join(5)
+                job.thread.join(1)
 
 
 def _build(job: Job, bind: Callable[[Job], None]) -> None:
@@ -185,8 +188,13 @@ def _build(job: Job, bind: Callable[[Job], None]) -> None:
         bind(job)
     except BaseException as error:  # noqa: BLE001 - kept for whoever waits, and raised there
         job.error = error
+        # What still waits is seen to wait only where all have a place from the start.
+        for viewer, (_, spec) in zip(job.viewers, job.specs.items, strict=True):
+            if job.thread is not None and not viewer.finished:
+                viewer.finish(stopped_card(None, spec.name))
     finally:
         job.seconds = time.monotonic() - job.began
+        job.ended.set()
 
 
 def _build_one(job: Job, number: int, spec: ImageSpec) -> None:

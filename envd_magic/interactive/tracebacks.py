@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.errors import BuildInterrupted, EnvdMagicError
+from envd_magic.errors import EnvdMagicError
 from envd_magic.spec.cell import CELL_FILE
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def _lines(shell: Any, error: BaseException, *, whole: bool) -> list[str] | None
     """Give what IPython is to show, or None for what it shows by itself."""
     if whole:
         return _structured(shell, error, error.__traceback__)
-    if isinstance(error, (EnvdMagicError, BuildInterrupted)):
-        first, *rest = f"{type(error).__name__}: {error}".splitlines()
+    if isinstance(error, (EnvdMagicError, KeyboardInterrupt)):
+        first, *rest = f"{type(error).__name__}: {error}".removesuffix(": ").splitlines()
         more = ["    …"] if len(rest) > _MOST else []
         return [first, *rest[:_MOST], *more]
     own = error.__traceback__

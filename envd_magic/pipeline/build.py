@@ -169,7 +169,7 @@ class _Build:
     def _run(self) -> BuildResult:
         # The base image, and what envd does at the end, are steps too.
         expected = len(self.recipe.rules) * len(self.recipe.platforms) + 2
-        self.log.emit(Started(self.recipe.image, expected))
+        self.log.emit(Started(self.recipe.image, expected, self.log.path))
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)

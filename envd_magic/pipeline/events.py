@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from envd_magic.envd.progress import Output, StepCached, StepDone, StepFailed, StepStarted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from envd_magic.pipeline.result import BuildResult
 
 
@@ -35,10 +37,13 @@ class Started:
         Full name.
     expected
         How many steps it will have, about.
+    log_file
+        Where its log is written.
     """
 
     image: str
     expected: int
+    log_file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import SpecError
 from envd_magic.spec.source import format_spec
+from envd_magic.spec.tag import image_name
 from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _path_of(spec: Any, result: BuildResult, field: str) -> str:
     """Name a field of the spec whose build failed, which may be a base spec."""
     prefix = ""
     while hasattr(spec, "base_image"):
-        if spec.image_name() == result.image:
+        if image_name(spec) == result.image:
             return prefix + field
         spec, prefix = spec.base_image, f"{prefix}base_image."
     return field

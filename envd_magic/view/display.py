@@ -207,6 +207,7 @@ class Viewer:
         self.screen = screen
         self._name = name
         self.state = BuildState(tail=tail)
+        self.finished = False
         self._shown = 0.0
         self._news = False
 
@@ -229,4 +230,5 @@ class Viewer:
 
     def finish(self, card: Card) -> None:
         """Show what came of it."""
+        self.finished = True
         self.screen.finish(card)

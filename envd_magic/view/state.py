@@ -23,6 +23,8 @@ from envd_magic.pipeline.result import Step
 from envd_magic.view.lines import tidy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from envd_magic.pipeline.events import Event, StepEvent
     from envd_magic.pipeline.result import BuildResult
 
@@ -47,6 +49,7 @@ class BuildState:
     phase: Phase = Phase.PREPARE
     detail: str = ""
     expected: int = 0
+    log_file: Path | None = None
     lines: int = 0
     began: float | None = None
     """When it began; None while it waits for others."""
@@ -68,6 +71,7 @@ class BuildState:
             self.notices.append(event.text)
         elif isinstance(event, Started):
             self.image, self.expected = event.image, event.expected
+            self.log_file = event.log_file
             if self.began is None:
                 self.began = time.monotonic()
             self._steps.clear()

@@ -1,0 +1,72 @@
+"""An envd that builds for as long as a test wants, in place of the real one; no engine is needed.
+
+The spec names the Flyte sandbox's registry, whose builder is reached by envd alone, and a gate: a
+file that does not exist yet. The build goes on when the test writes into it how it is to end.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .fakes import fake_envd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BUILD = r"""
+import re
+folder = pathlib.Path(words[words.index("--path") + 1])
+gate = pathlib.Path(re.search(r'"GATE": "([^"]+)"', (folder / "build.envd").read_text())[1])
+print("#1 run the commands\n", flush=True)
+print(f"#1 0.1 at the gate {gate.name}", flush=True)
+gate.with_suffix(".pid").write_text(str(os.getpid()))
+while not gate.exists():
+    time.sleep(0.02)
+end = gate.read_text()
+if end == "fail":
+    print("#1 0.2 gone wrong")
+    print("#1 ERROR: exit code: 3", flush=True)
+    sys.stderr.write('time="x" level=fatal msg=exit error="failed to solve: exit code: 3"\n')
+    sys.exit(1)
+print("#1 DONE 0.2s", flush=True)
+"""
+
+
+class Gates:
+    """The gates of a module's builds, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def spec(self, name: str, more: str = "") -> str:
+        """Write a spec that builds until its gate is opened."""
+        gate = self.folder / name
+        return (
+            f"ImageSpec(name={name!r}, registry='localhost:30000', base_image='debian:12', "
+            f"env={{'GATE': {str(gate)!r}}}{more})"
+        )
+
+    def open(self, name: str, end: str = "good") -> None:
+        """Let a build end: "good" or "fail"."""
+        new = self.folder / f"{name}.new"
+        new.write_text(end)
+        new.rename(self.folder / name)
+
+    def pid(self, name: str) -> int:
+        """Give the process that builds."""
+        return int((self.folder / f"{name}.pid").read_text())
+
+
+@contextmanager
+def gates(folder: Path, home: Path) -> Iterator[Gates]:
+    """Put the envd first on PATH, for the programs that are started meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.setenv("ENVD_MAGIC_HOME", str(home))
+        patch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
+        fake_envd(folder, patch, _BUILD)
+        yield Gates(folder)
