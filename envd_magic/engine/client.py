@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from envd_magic.errors import EngineError
 
@@ -25,6 +27,7 @@ class Engine:
     def __init__(self) -> None:
         self._client: Any = None
         self._settings: Mapping[str, Any] | None = None
+        self._answers: WeakSet[Any] = WeakSet()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -46,21 +49,20 @@ class Engine:
             # 0.2 s to import.
             import docker
             from docker.errors import DockerException
+            from docker.utils import kwargs_from_env
 
+            named = ("base_url", "tls")
+            where = {key: self.settings[key] for key in named if key in self.settings}
             try:
-                if "base_url" in self.settings:
-                    self._client = docker.APIClient(
-                        base_url=self.settings["base_url"],
-                        tls=_tls(self.settings),
-                        version="auto",
-                        timeout=_TIMEOUT,
-                        use_ssh_client=True,
-                    )
-                else:
-                    client = docker.from_env(version="auto", timeout=_TIMEOUT, use_ssh_client=True)
-                    self._client = client.api
+                self._client = docker.APIClient(
+                    **(where or kwargs_from_env()),
+                    version="auto",
+                    timeout=_TIMEOUT,
+                    use_ssh_client=True,
+                )
             except DockerException as error:
                 raise EngineError(unreachable(error)) from error
+            self._client.hooks["response"].append(self._remember)
         return self._client
 
     def environment(self) -> dict[str, str]:
@@ -73,9 +75,21 @@ class Engine:
             found["DOCKER_TLS_VERIFY"] = "1"
         return found
 
+    def abort(self) -> None:
+        """End what the engine is telling, from another thread too; it gives up what it does."""
+        for answer in tuple(self._answers):
+            connection = getattr(answer.raw, "connection", None)
+            if (plug := getattr(connection, "sock", None)) is not None:
+                with suppress(OSError):
+                    plug.shutdown(socket.SHUT_RDWR)
+
+    def _remember(self, answer: Any, **_: object) -> None:
+        self._answers.add(answer)
+
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a push or a pull that is not at its end is given up."""
         if self._client is not None:
+            self.abort()
             self._client.close()
             self._client = None
 
@@ -137,7 +151,3 @@ def _settings() -> Mapping[str, Any]:
         found["certificates"] = Path(tls.ca_cert).parent
         found["tls"] = tls
     return found
-
-
-def _tls(settings: Mapping[str, Any]) -> Any:
-    return settings.get("tls", False)

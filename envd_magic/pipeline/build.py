@@ -24,6 +24,7 @@ from envd_magic.errors import (
     BootstrapError,
     BuildError,
     BuildInterrupted,
+    EngineError,
     EnvdError,
     EnvdNotFoundError,
     SpecError,
@@ -39,6 +40,7 @@ from envd_magic.pipeline.events import (
 )
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
+from envd_magic.pipeline.stop import Stop
 from envd_magic.recipe.compose import Base, compose
 from envd_magic.recipe.install import install_step
 from envd_magic.shell import interrupts_raise
@@ -49,7 +51,6 @@ from envd_magic.spec.validate import validate
 if TYPE_CHECKING:
     from flytekit import ImageSpec
 
-    from envd_magic.pipeline.stop import Stop
     from envd_magic.recipe.model import Recipe
 
 PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
@@ -138,8 +139,9 @@ class _Build:
         self.push = wants_push(spec, options.push)
         credentials = install_step(spec, "").credentials
         secrets = spec_secrets(spec, credentials)
+        self.stop = options.stop or Stop()
         self.log = BuildLog(
-            self.recipe.image, secrets, options.listener, options.log_folder, options.stop
+            self.recipe.image, secrets, options.listener, options.log_folder, self.stop
         )
         self.log.recipe = self.recipe
         self.engine = Engine()
@@ -155,12 +157,14 @@ class _Build:
                 stack.enter_context(interrupts_raise())
                 stack.callback(self.log.close)
                 stack.callback(self.engine.close)
-                stack.callback(self._clean)
+                stack.push(self._clean)
+                stack.enter_context(self.stop.waking(self.engine.abort))
                 result = self._run()
-        except KeyboardInterrupt as error:
-            self._ended(self._result("stopped", "The build was stopped"))
-            raise BuildInterrupted(f"The build of {self.recipe.image} was stopped") from error
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
+            # A wish to stop may have ended an answer that the build waited for.
+            if isinstance(error, KeyboardInterrupt) or self.stop.asked:
+                self._ended(self._result("stopped", "The build was stopped"))
+                raise BuildInterrupted(f"The build of {self.recipe.image} was stopped") from error
             self._ended(self._result("failed", self.log.secrets.mask(str(error))))
             raise
         self._ended(result)
@@ -368,12 +372,18 @@ class _Build:
     def _phase(self, phase: Phase, detail: str = "") -> None:
         self.log.emit(PhaseChanged(phase, detail))
 
-    def _clean(self) -> None:
+    def _clean(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Take our private names out of the engine again; what they name stays if it is used."""
         for name in self.private:
             SERVER.withdraw(name)
-        if self.private:
+        if not self.private:
+            return
+        try:
             images.untag(self.engine, [*self.private, *images.abandoned(self.engine)])
+        except EngineError as left:
+            # What failed before counts (the engine may be gone); a later build takes them out.
+            if error is None:
+                self.log.emit(Notice(f"Private names stay in the engine for now: {left}"))
 
     def _result(self, status: str, error: str = "") -> BuildResult:
         return BuildResult(

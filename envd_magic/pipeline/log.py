@@ -61,7 +61,7 @@ class BuildLog:
     folder
         Where the file goes; None takes the usual place.
     stop
-        Looked at with every event.
+        Looked at with every event that is no mere notice.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class BuildLog:
         KeyboardInterrupt
             If the build is to stop.
         """
-        if not isinstance(event, Finished):
+        if not isinstance(event, (Finished, Notice)):
             self._stop.check()
         if isinstance(event, (PhaseChanged, Notice)):
             event = self._masked(event)

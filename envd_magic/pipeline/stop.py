@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Stop:
@@ -10,10 +15,22 @@ class Stop:
 
     def __init__(self) -> None:
         self._wished = threading.Event()
+        self._wakers: list[Callable[[], None]] = []
 
     def ask(self) -> None:
         """Ask the build to stop; it does within a second."""
         self._wished.set()
+        for wake in tuple(self._wakers):
+            wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Let the wish wake up a build that waits for somebody's answer inside."""
+        self._wakers.append(wake)
+        try:
+            yield
+        finally:
+            self._wakers.remove(wake)
 
     @property
     def asked(self) -> bool:

@@ -1,0 +1,73 @@
+"""Stopping a build: from a thread, from a signal, wherever it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from flytekit import ImageSpec
+
+from envd_magic import BuildInterrupted, build, last_result
+from envd_magic.pipeline.build import Options, build_spec
+from envd_magic.pipeline.stop import Stop
+
+from .stalls import stalled_registry
+
+if TYPE_CHECKING:
+    from .lab import Lab
+
+# Far more than the second that it may take.
+_PATIENCE = 30
+
+
+def test_push_that_hangs_is_given_up_when_another_thread_says_stop(lab: Lab) -> None:
+    assert lab
+    stop = Stop()
+    with stalled_registry() as registry:
+        spec = ImageSpec(name="hangs", registry=registry.address)
+
+        def ask() -> None:
+            registry.waits.wait(_PATIENCE)
+            stop.ask()
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        with pytest.raises(BuildInterrupted):
+            build_spec(spec, Options(force=True, stop=stop))
+        asker.join()
+        assert registry.left.wait(_PATIENCE)
+    result = last_result()
+    assert result is not None
+    assert result.status == "stopped"
+
+
+def test_push_that_hangs_is_given_up_when_the_user_interrupts(lab: Lab) -> None:
+    assert lab
+    with stalled_registry() as registry:
+
+        def interrupt() -> None:
+            registry.waits.wait(_PATIENCE)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        asker = threading.Thread(target=interrupt)
+        asker.start()
+        with pytest.raises(BuildInterrupted) as caught:
+            build(ImageSpec(name="hangs", registry=registry.address), force=True)
+        asker.join()
+        # The engine has stopped pushing although the error, with all that it holds, is still here.
+        assert registry.left.wait(_PATIENCE)
+        assert caught.value.__cause__ is not None
+
+
+def test_stop_that_was_asked_before_the_build_ends_it_at_once(lab: Lab) -> None:
+    assert lab
+    stop = Stop()
+    stop.ask()
+    began = time.monotonic()
+    with pytest.raises(BuildInterrupted):
+        build_spec(ImageSpec(name="never", commands=["sleep 600"]), Options(stop=stop))
+    assert time.monotonic() - began < _PATIENCE
