@@ -32,6 +32,7 @@ GOOD: list[tuple[str, Any]] = [
     ("packages", ["git+https://github.com/o/r.git@main#egg=r", "https://h.test/x-1.whl"]),
     ("packages", ["x @ https://h.test/x-1.whl", "git+https://h.test/r ; os_name == 'posix'"]),
     ("conda_packages", ["numpy", "numpy=2.1", "numpy >=2,<3", "conda-forge::pytorch=2.*=cuda*"]),
+    ("conda_packages", ["numpy 1.26", "numpy 1.26.* py311_0"]),
     ("conda_channels", ["conda-forge", "pytorch/label/dev", "https://h.test/channel"]),
     ("apt_packages", ["git", "g++", "libc6:amd64", "curl=7.88.1-10+deb12u5", "vim/stable"]),
     ("cuda", "11.8"),
@@ -77,6 +78,8 @@ BAD: list[tuple[str, Any, str | None]] = [
     ("packages", "pandas", None),
     ("packages", ["pandas", 1], "1"),
     ("packages", ["-r requirements.txt"], "-r requirements.txt"),
+    ("packages", ["x @ ./folder"], "x @ ./folder"),
+    ("packages", ["x @ folder/x"], "x @ folder/x"),
     ("packages", ["./folder"], "./folder"),
     ("packages", [""], ""),
     ("conda_packages", ["numpy numpy"], "numpy numpy"),
@@ -103,6 +106,7 @@ BAD: list[tuple[str, Any, str | None]] = [
     ("pip_index", "https://", None),
     ("pip_index", "https://h.test:x/", None),
     ("pip_index", "file://relative", None),
+    ("pip_index", "file://host/wheels", None),
     ("pip_extra_index_url", ["https://h.test", "h.test/simple"], "h.test/simple"),
     ("pip_extra_args", "\0", None),
     ("entrypoint", ["a\0"], "a\0"),
@@ -389,3 +393,10 @@ def test_pythonpath_without_roots_folder_is_warned_about() -> None:
 
 def test_spec_without_mistakes_is_not_warned_about() -> None:
     assert _warned(_spec(packages=["x"], env={"PYTHONPATH": "/root:/src"})) == []
+
+
+def test_two_secrets_in_one_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter22")
+    pair = (str(tmp_path / "secret"), "/root/.netrc")
+    problems = _problems("pip_secret_mounts", [pair, pair])
+    assert ["two files" in problem.message for problem in problems] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from flytekit import ImageSpec
 
 from envd_magic.errors import SpecError
 from envd_magic.recipe.compose import compose
+from envd_magic.recipe.installer import argument_settings
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,36 @@ def test_files_that_are_not_there_are_named_all_at_once() -> None:
         compose(ImageSpec(base_image=above, requirements="r.txt", copy=["data", "code"]))
     for name in ("requirements", "r.txt", "data", "code", "base_image.requirements", "above.txt"):
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["six", "--no-deps attrs", "-q -U attrs", "-r x", "-rx", "-e ."]
+)
+def test_arguments_are_options_and_nothing_else(arguments: str) -> None:
+    with pytest.raises(SpecError, match="pip_extra_args"):
+        _warnings(packages=["six"], pip_extra_args=arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ("-qq -v --no-deps", [("quiet", "true")] * 2 + [("verbose", "true"), ("no-deps", "true")]),
+        ("-Uq --pre", [("upgrade", "true"), ("quiet", "true"), ("pre", "true")]),
+        ("-i https://h.test/?a=b", [("index-url", "https://h.test/?a=b")]),
+        ("-ihttps://h.test/?a=b", [("index-url", "https://h.test/?a=b")]),
+        ("--pypi-url=https://h.test/", [("index-url", "https://h.test/")]),
+        ("--use-pep517 --retries 3", [("use-pep517", "true"), ("retries", "3")]),
+        ("--no-binary=:all: -f '/a b'", [("no-binary", ":all:"), ("find-links", "/a b")]),
+    ],
+)
+def test_arguments_are_read_as_pip_reads_them(
+    arguments: str, settings: list[tuple[str, str]]
+) -> None:
+    assert argument_settings(shlex.split(arguments)) == settings
+
+
+@pytest.mark.parametrize("field", ["pip_index", "pip_extra_args", "pip_extra_index_url"])
+def test_what_nothing_would_read_is_told(field: str) -> None:
+    value = {"pip_extra_args": "--pre", "pip_extra_index_url": ["https://h.test/"]}
+    (warning,) = _warnings(**{field: value.get(field, "https://h.test/")})
+    assert warning.startswith(f"{field}: no packages")

@@ -313,3 +313,22 @@ def test_login_in_a_comment_is_left_out() -> None:
     found = _read("attrs # https://u:hunter22@h.test/\n")
     assert found.credentials == []
     assert "hunter22" not in found.files["requirements.txt"]
+
+
+def test_names_are_those_asked_for_and_not_those_of_constraints() -> None:
+    found = _read(
+        "Attrs[x]>=1 ; python_version > '3'\n-c limits.txt\n-r more.txt\nhttps://h.test/x.zip\n",
+        limits="idna==3\n",
+        more="six\n",
+    )
+    assert found.names == ["Attrs", "six", None]
+
+
+def test_index_that_is_no_url_is_refused() -> None:
+    (problem,) = _problems("attrs\n-i ./simple\n")
+    assert "line 2" in str(problem)
+
+
+def test_index_may_have_variables_in_it() -> None:
+    line = "--index-url https://${USER}:${TOKEN}@h.test/simple"
+    assert _lines(line) == [line]

@@ -63,7 +63,8 @@ def examine(spec: ImageSpec | None = None, context: str | None = None) -> Iterat
     except EnvdMagicError as error:
         yield Finding("context", good=False, text=str(error))
         return
-    where = f" at {home.address}" if home.address else ""
+    # The engine's own builder has an address that says nothing: it is found by DOCKER_HOST.
+    where = f" at {home.address}" if home.address and not home.in_engine else ""
     yield Finding("context", good=True, text=f"{home.context} ({home.builder}{where})")
     yield from _engine(home, spec)
 

@@ -9,9 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.errors import SpecError
 from envd_magic.recipe.installer import NotForUvError, argument_settings, uv_options
 from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
 from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
+from envd_magic.spec.problems import Problem
+from envd_magic.spec.requirement import requirement_name
 from envd_magic.spec.requirements import Requirements, read_requirements
 from envd_magic.spec.secrets import has_login, urls_in
 
@@ -119,12 +122,14 @@ def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) 
     words += [["-r", "packages.txt"]] if packages else []
     # With hashes in one of them, pip would ask for hashes of all that is in the same call.
     installs = words if requirements.hashed else [[word for pair in words for word in pair]]
+    names = [requirement_name(item) for item in packages] + requirements.names
     asked = {
         "files": files,
         "installs": [" ".join(words) for words in installs],
         "index": spec.pip_index,
         "extra_index": spec.pip_extra_index_url,
-        "arguments": shlex.split(spec.pip_extra_args or ""),
+        "names": names,
+        "arguments": _arguments(spec),
         "pip_because": _pip_because(spec, requirements),
         "uv_variables": [name for name in _steering(spec) if name.startswith("UV_")],
     }
@@ -133,6 +138,22 @@ def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) 
 
 def _installer(spec: ImageSpec) -> str:
     return str((spec.builder_options or {}).get("installer", "uv"))
+
+
+def _arguments(spec: ImageSpec) -> list[str]:
+    """Give the further arguments.
+
+    Raises
+    ------
+    SpecError
+        If one of them is a requirement: that is known only where options and values are.
+    """
+    words = shlex.split(spec.pip_extra_args or "")
+    for name, value in argument_settings(words):
+        if not name:
+            message = "is no option; packages go into `packages`"
+            raise SpecError(Problem("pip_extra_args", message, value))
+    return words
 
 
 def _pip_because(spec: ImageSpec, requirements: Requirements) -> str | None:
@@ -148,7 +169,7 @@ def _pip_because(spec: ImageSpec, requirements: Requirements) -> str | None:
     }
     settings = {
         "env": list(variables.items()),
-        "pip_extra_args": argument_settings(shlex.split(spec.pip_extra_args or "")),
+        "pip_extra_args": argument_settings(_arguments(spec)),
     }
     source = ""
     try:

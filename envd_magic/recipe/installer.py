@@ -26,7 +26,11 @@ from typing import Any, Callable, Dict, List, Tuple
 Settings = List[Tuple[str, str]]
 Environment = Dict[str, str]
 
-SHORT = {"-U": "--upgrade", "-i": "--index-url", "-f": "--find-links", "-c": "--constraint"}
+TRUE = ("1", "true", "yes", "on")
+SHORT_FLAGS = {"U": "upgrade", "I": "ignore-installed", "q": "quiet", "v": "verbose"}
+SHORT = {"i": "index-url", "f": "find-links", "c": "constraint", "t": "target", "r": "requirement"}
+SHORT.update({"e": "editable", "C": "config-settings"})
+SAME = {"pypi-url": "index-url", "no-dependencies": "no-deps", "default-timeout": "timeout"}
 # Settings of pip that change nothing about what is installed.
 NEUTRAL_FLAGS = {
     "disable-pip-version-check",
@@ -49,7 +53,6 @@ FLAGS = {
     "force-reinstall": ["--reinstall"],
     "no-index": ["--no-index"],
     "no-deps": ["--no-deps"],
-    "upgrade": ["--upgrade"],
     "no-build-isolation": ["--no-build-isolation"],
     "require-hashes": ["--require-hashes"],
 }
@@ -67,6 +70,10 @@ VARIABLES = {
     "retries": ["UV_HTTP_RETRIES"],
     "proxy": ["HTTP_PROXY", "HTTPS_PROXY"],
 }
+# Options of pip that take no value and that uv has nothing like; for the others, a word follows.
+PIP_FLAGS = {"user", "no-user", "dry-run", "ignore-installed", "ignore-requires-python"}
+PIP_FLAGS |= {"use-pep517", "no-use-pep517", "check-build-dependencies", "no-compile"}
+PIP_FLAGS |= {"prefer-binary", "no-clean", "debug", "isolated", "require-virtualenv"}
 # What pip needs to reach an index, for fetching uv too.
 REACHING = {"trusted-host", "cert", "client-cert", "proxy", "find-links", "timeout"}
 # uv's words where it cannot do what is asked, or does not trust an index that pip may trust.
@@ -106,13 +113,25 @@ def pip_settings() -> Settings:
 
 
 def argument_settings(arguments: list[str]) -> Settings:
-    """Read arguments of `pip install` in the same form."""
+    """Read arguments of `pip install` in the same form; a word that is no option has no name."""
     words, found = list(arguments), []
     while words:
         word, equals, value = words.pop(0).partition("=")
-        name = re.sub("^--", "", SHORT.get(word, word))
-        if name in FLAGS or name in NEUTRAL_FLAGS:
+        if re.match("-[A-Za-z]", word):
+            if word[1] in SHORT_FLAGS:
+                found.append((SHORT_FLAGS[word[1]], "true"))
+                # Flags of one letter may stand together.
+                words[:0] = ["-" + word[2:]] if word[2:] else []
+                continue
+            # The value may stand without a space, with whatever is in it.
+            value, equals = (word + equals + value)[2:], word[2:]
+            word = "--" + SHORT.get(word[1], word[1])
+        name = word[2:] if word.startswith("--") else ""
+        name = SAME.get(name, name)
+        if name in FLAGS or name in NEUTRAL_FLAGS or name in PIP_FLAGS or name == "upgrade":
             found.append((name, "true"))
+        elif not name:
+            found.append(("", word + equals + value))
         elif equals:
             found.append((name, value))
         else:
@@ -126,14 +145,14 @@ def uv_options(settings: Settings) -> tuple[list[str], Environment]:
     variables: Environment = {}
     for name, value in settings:
         if name in FLAGS:
-            arguments += FLAGS[name] if value.lower() in ("1", "true", "yes", "on") else []
+            arguments += FLAGS[name] if value.lower() in TRUE else []
         elif name in VALUES:
             items = value.replace(",", " ") if name.endswith("binary") else value
             for item in items.split():
                 arguments += [VALUES[name], item]
         elif name in VARIABLES:
             variables.update(dict.fromkeys(VARIABLES[name], value))
-        elif name not in NEUTRAL and name not in ("index-url", "extra-index-url"):
+        elif name not in NEUTRAL and name not in ("index-url", "extra-index-url", "upgrade"):
             raise NotForUvError("uv has nothing like pip's --" + name)
     return arguments, variables
 
@@ -203,9 +222,19 @@ def with_uv(
     run = [uv, "pip", "install", "--python", sys.executable, "--break-system-packages"]
     run += ["--index-strategy", "unsafe-best-match", "--no-python-downloads"]
     run += ["--no-progress", *options]
+    run += upgraded(settings, asked)
     run += constrained(run, work, asked["installs"], environment)
     for number, words in enumerate(asked["installs"]):
         attempt([*run, "--compile-bytecode", *words.split()], environment, last=number > 0)
+
+
+def upgraded(settings: Settings, asked: dict[str, Any]) -> list[str]:
+    """Give options that upgrade what is named, as pip would, and not all that it depends on."""
+    if dict(settings).get("upgrade", "false").lower() not in TRUE:
+        return []
+    if None in asked.get("names", [None]):
+        raise NotForUvError("uv upgrades by name, and a URL has none")
+    return [word for name in asked["names"] for word in ("--upgrade-package", name)]
 
 
 def constrained(
@@ -215,7 +244,7 @@ def constrained(
     hidden = hidden_packages(run[0], environment)
     if not hidden:
         return []
-    if "--upgrade" in run or "--reinstall" in run:
+    if "--upgrade-package" in run or "--reinstall" in run:
         raise NotForUvError("uv does not see what the system's package manager installed")
     pins, names = work / "hidden.txt", work / "names.txt"
     pins.write_text("".join(f"{name}=={version}\n" for name, version in hidden.items()))

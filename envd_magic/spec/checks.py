@@ -13,10 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from envd_magic.spec.names import INSTALLERS, unknown
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.requirement import requirement_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,14 +44,10 @@ _CUDA_VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
 # that a command line takes without a shell's help.
 _CONDA = re.compile(
     r"([A-Za-z0-9_][A-Za-z0-9_.\-/]*::)?[A-Za-z0-9_][A-Za-z0-9_.\-]*"
-    r"( ?[=<>!~]=? ?[A-Za-z0-9_.*+!,|<>=~\-]+)?"
+    r"( ?[=<>!~]=? ?[A-Za-z0-9_.*+!,|<>=~\-]+|"
+    r" [0-9*][A-Za-z0-9_.*+!,|<>=~\-]*( [A-Za-z0-9_.*\-]+)?)?"
 )
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]*")
-# https://pip.pypa.io/en/stable/topics/vcs-support/
-_URL_REQUIREMENT = re.compile(
-    r"((git|hg|svn|bzr)\+(https?|ssh|git|file|svn|sftp|lp|static-http)|https?|file)://\S+"
-)
-_ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tgz|tar\.bz2)$")
 
 
 def text(field: str, value: Any) -> Iterator[Problem]:
@@ -103,43 +98,6 @@ def packages(field: str, value: Any) -> Iterator[Problem]:
     for item in value:
         if why := requirement_problem(item):
             yield Problem(field, why, item)
-
-
-def requirement_problem(item: str) -> str | None:  # noqa: PLR0911 - one a kind of mistake
-    """Say why `item` is no requirement that pip takes, or None if it is one.
-
-    The form is PEP 508's, or a bare URL (`git+https://…`, `https://….whl`).
-    """
-    stripped = item.strip()
-    if not item.isprintable():
-        return "is no Python requirement: it has a line break, a tab or a control character in it"
-    if _ARCHIVE.search(stripped.partition(";")[0].strip()) and "://" not in stripped:
-        return (
-            "is no Python requirement but a file; put it into `copy` and install it with `commands`"
-        )
-    if _URL_REQUIREMENT.match(stripped):
-        url, _, marker = stripped.partition(" ;")
-        if re.search(r"[\s\"'`<>]", url.strip()):
-            return "is no Python requirement: the URL has characters that belong in no URL"
-        if not marker:
-            return None
-        stripped = f"x ;{marker}"
-    try:
-        Requirement(stripped)
-    except InvalidRequirement as error:
-        if stripped.startswith("-"):
-            return (
-                "is no Python requirement but an option; options for the installer go into "
-                "pip_extra_args, files into requirements"
-            )
-        if re.match(r"(\.{0,2}/|[A-Za-z]:\\)", stripped) or stripped in (".", ".."):
-            return (
-                "is no Python requirement but a path; put the folder into `copy` and install it "
-                "with `commands`"
-            )
-        first = str(error).splitlines()[0]
-        return f"is no Python requirement ({first}); expected for example 'pandas>=2'"
-    return None
 
 
 def apt_packages(field: str, value: Any) -> Iterator[Problem]:
@@ -198,7 +156,7 @@ def url_problem(value: str) -> str | None:
         _ = parts.port
     except ValueError as error:
         return f"is no URL: {error}"
-    if parts.scheme == "file" and parts.path.startswith("/"):
+    if parts.scheme == "file" and parts.hostname in (None, "localhost") and parts.path[:1] == "/":
         return None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "is no URL of a package index; expected https://…, http://… or file:///…"
@@ -292,6 +250,7 @@ def secret_mounts(field: str, value: Any) -> Iterator[Problem]:
     if not isinstance(value, (list, tuple)):
         yield Problem(field, f"expected a list of (source, target), got {type(value).__name__}")
         return
+    targets: set[str] = set()
     for pair in value:
         if not isinstance(pair, (list, tuple)) or [type(part) for part in pair] != [str, str]:
             yield Problem(field, "expected a pair of strings (source, target)", repr(pair))
@@ -302,6 +261,9 @@ def secret_mounts(field: str, value: Any) -> Iterator[Problem]:
         path = PurePosixPath(target)
         if not path.is_absolute() or ".." in path.parts or target.endswith("/"):
             yield Problem(field, "expected an absolute path of a file as the target", target)
+        if str(path) in targets:
+            yield Problem(field, "is the target of two files", target)
+        targets.add(str(path))
         yield from _characters(field, target, target)
 
 

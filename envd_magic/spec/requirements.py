@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envd_magic.errors import SpecError
-from envd_magic.spec.checks import requirement_problem
+from envd_magic.spec.checks import url_problem
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.requirement import requirement_name, requirement_problem
 from envd_magic.spec.secrets import has_login, urls_in
 
 FIELD = "requirements"
@@ -53,12 +54,15 @@ class Requirements:
         Why uv cannot read it as pip does, or None.
     credentials
         URLs with credentials that were found in it.
+    names
+        Names of what it asks for by itself, constraints left out; None for a bare URL.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     hashed: bool = False
     pip_only: str | None = None
     credentials: list[str] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
 
     @property
     def main(self) -> str:
@@ -141,7 +145,11 @@ def _line(  # noqa: PLR0913 - one line of a file, and all that reading it fills
     found.credentials += [url for url in urls_in(line) if has_login(url)]
     if nested := _NESTED.fullmatch(line):
         kind = "-r" if (nested["long"] or "r").startswith("r") and nested["short"] != "c" else "-c"
-        return f"{kind} {_nested(nested['path'], path, found, names, problems, where)}"
+        asked = list(found.names)
+        target = _nested(nested["path"], path, found, names, problems, where)
+        if kind == "-c":
+            found.names = asked
+        return f"{kind} {target}"
     if editable := _EDITABLE.fullmatch(line):
         if problem := requirement_problem(editable["target"]):
             problems.append(Problem(FIELD, f"editable: {problem}", where))
@@ -155,6 +163,7 @@ def _line(  # noqa: PLR0913 - one line of a file, and all that reading it fills
         found.hashed = True
     elif requirement != line:
         found.pip_only = found.pip_only or f"{where}: options for one requirement"
+    found.names.append(requirement_name(requirement))
     if problem := requirement_problem(requirement):
         problems.append(Problem(FIELD, f"{requirement!r} {problem}", where))
     return line
@@ -191,12 +200,15 @@ def _option(line: str, where: str, found: Requirements, problems: list[Problem])
         problems.append(Problem(FIELD, f"{line!r}: {error}", where))
         return
     name = words[0].partition("=")[0]
-    if name in ("-f", "--find-links"):
-        target = words[0].partition("=")[2] or (words[1] if len(words) > 1 else "")
-        if "://" not in target and not target.startswith("/"):
-            problems.append(
-                Problem(FIELD, f"{line!r} names a folder that the build does not have", where)
-            )
+    target = words[0].partition("=")[2] or (words[1] if len(words) > 1 else "")
+    if name in ("-i", "--index-url", "--extra-index-url"):
+        # pip puts variables in.
+        if why := url_problem(re.sub(r"\$\{[A-Z0-9_]+\}", "x", target)):
+            problems.append(Problem(FIELD, f"{line!r}: {target!r} {why}", where))
+    elif name in ("-f", "--find-links") and "://" not in target and target[:1] != "/":
+        problems.append(
+            Problem(FIELD, f"{line!r} names a folder that the build does not have", where)
+        )
     if name == "--require-hashes":
         found.hashed = True
     elif name in _PIP_ONLY:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from flytekit import ImageSpec
 
+_FOR_INSTALLER = ("pip_index", "pip_extra_index_url", "pip_extra_args", "pip_secret_mounts")
+
 
 def problems_of(spec: ImageSpec) -> list[Problem]:
     """All that is wrong with a spec, the fatal first, then the warnings.
@@ -58,6 +60,11 @@ def validate(spec: ImageSpec) -> tuple[Problem, ...]:
 def _together(spec: ImageSpec) -> Iterator[Problem]:
     yield from _refused(spec)
     yield from _warned(spec)
+    if not (spec.packages or spec.requirements):
+        message = "no packages and no requirements: nothing would read it"
+        for name in _FOR_INSTALLER:
+            if getattr(spec, name):
+                yield Problem(name, message, fatal=False)
     if isinstance(spec.pip_extra_args, str):
         yield from _extra_args(spec.pip_extra_args)
     if spec.registry and not isinstance(spec.registry, str):
@@ -88,12 +95,6 @@ def _refused(spec: ImageSpec) -> Iterator[Problem]:
         )
     if mode not in (None, "NO_COPY") and not spec.source_root:
         yield Problem("source_root", "must be set when source_copy_mode asks for copies")
-    if spec.pip_secret_mounts and not (spec.packages or spec.requirements):
-        yield Problem(
-            "pip_secret_mounts",
-            "no packages and no requirements: nothing would read it",
-            fatal=False,
-        )
 
 
 def _extra_args(value: str) -> Iterator[Problem]:
