@@ -9,11 +9,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import TraitError
 
-from envd_magic.interactive.commands import COMMANDS, overview
-from envd_magic.interactive.options import HelpRequested, build_parser, expanded
+from envd_magic.interactive import hooks
 from envd_magic.interactive.settings import Settings
-from envd_magic.shell import import_flytekit, interrupts_raise
-from envd_magic.spec.names import unknown
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +35,8 @@ class EnvdMagic(Settings):
     def envd_build(self, line: str, cell: str) -> None:
         """Build the image of the ImageSpec in this cell."""
         from envd_magic.interactive.choose import configured, is_name
+        from envd_magic.interactive.options import HelpRequested, build_parser, expanded
+        from envd_magic.shell import import_flytekit, interrupts_raise
 
         try:
             options = build_parser().parse_line(expanded(line, self.shell.user_ns))
@@ -64,6 +63,11 @@ class EnvdMagic(Settings):
     @line_magic
     def envd(self, line: str) -> None:
         """Look at, build, run and tidy up images of ImageSpecs."""
+        from envd_magic.interactive.commands import COMMANDS, overview
+        from envd_magic.interactive.options import HelpRequested, expanded
+        from envd_magic.shell import import_flytekit, interrupts_raise
+        from envd_magic.spec.names import unknown
+
         name, *more = expanded(line, self.shell.user_ns).split(maxsplit=1) or [""]
         if name in ("", "--help", "-h", "help", "?"):
             print(overview())
@@ -135,9 +139,21 @@ class EnvdMagic(Settings):
             self._jobs.end()
 
 
-# One text for ``--help`` and for ``?``.
-EnvdMagic.envd_build.__doc__ = build_parser().format_help()
-EnvdMagic.envd.__doc__ = overview()
+def _build_help() -> str:
+    from envd_magic.interactive.options import build_parser
+
+    return build_parser().format_help()
+
+
+def _overview() -> str:
+    from envd_magic.interactive.commands import overview
+
+    return overview()
+
+
+# One text for ``--help`` and for ``?``; IPython asks an object for it before it reads a docstring.
+EnvdMagic.envd_build.getdoc = _build_help
+EnvdMagic.envd.getdoc = _overview
 
 
 def load(shell: InteractiveShell) -> None:
@@ -149,18 +165,12 @@ def load(shell: InteractiveShell) -> None:
     except (TraitError, UsageError) as error:
         _withdraw(shell)
         raise UsageError(f"IPython's configuration: {error}") from None
-    from envd_magic.interactive import completion, hover
-
-    completion.install(shell)
-    hover.install(shell)
+    hooks.install(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take everything away: magics, settings, completion, help, and what runs in the background."""
-    from envd_magic.interactive import completion, hover
-
-    completion.remove(shell)
-    hover.remove(shell)
+    hooks.remove(shell)
     for magics in _withdraw(shell):
         magics.close()
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(r"\s*%envd\s+(\S*)$")
 _COMMAND_LINE = re.compile(r"\s*%envd\s+(\w+)\s+(.*)$")
 _CELL = re.compile(r"%%envd_build(?=\s|$)")
-_IDENTIFIER = "envd_magic"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 _PATHS = ("requirements", "registry_config", "source_root", "copy", "save")
 _REPEATED = ("--remove", "--env")
@@ -224,26 +223,4 @@ def _paths(written: str) -> list[str]:
         f"{prefix}{path.name}{'/' if path.is_dir() else ''}"
         for path in inside
         if not path.name.startswith(".") or start.startswith(".")
-    ]
-
-
-def install(shell: Any) -> None:
-    """Add the matcher to a shell."""
-    from IPython.core.completer import context_matcher
-
-    completion = Completion(shell)
-
-    @context_matcher(identifier=_IDENTIFIER)
-    def matcher(context: Any) -> Any:
-        return completion.match(context)
-
-    shell.Completer.custom_matchers.append(matcher)
-
-
-def remove(shell: Any) -> None:
-    """Take the matcher away."""
-    shell.Completer.custom_matchers[:] = [
-        matcher
-        for matcher in shell.Completer.custom_matchers
-        if getattr(matcher, "matcher_identifier", "") != _IDENTIFIER
     ]

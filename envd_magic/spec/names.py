@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ INSTALLERS = ("uv", "pip")
 
 def close(name: str, known: Iterable[str]) -> str | None:
     """Give the known name that was probably meant."""
+    import difflib
+
     lowered = {one.lower(): one for one in sorted(known)}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     return lowered[found[0]] if found else None
