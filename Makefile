@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check notebooks clean
+.PHONY: demo test check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,11 @@ check: $(VENV)/.installed
 
 test: check
 	$(BIN)/python -m pytest
+
+pictures: $(VENV)/.installed
+	mkdir -p notebooks/pictures
+	ENVD_MAGIC_PICTURES=notebooks/pictures $(BIN)/python -m pytest -q tests/test_browser.py -k result \
+		--basetemp=/tmp/envd_magic_pictures
 
 clean:
 	rm -rf $(VENV)
