@@ -263,3 +263,11 @@ def test_secret_of_much_that_is_quoted_does_not_stop_the_build(part: str) -> Non
 )
 def test_login_in_a_url_is_told_from_none(url: str, login: bool) -> None:
     assert has_login(url) is login
+
+
+@pytest.mark.timeout(60)
+def test_long_values_are_read_in_one_go(mount: Path) -> None:
+    assert _masked("y", env={"LONG": "y" * 200_000}, commands=["x" * 200_000]) == "y"
+    line = "QUJD" * 16_000
+    assert "QUJD" not in _mounted(line, mount, line)
+    assert spec_secrets(ImageSpec(env={"URL": "1-https://me:hunter22@h.test/"})).values

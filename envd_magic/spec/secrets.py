@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MASK = "****"
 # A shorter value stands in so much text by chance that masking it would garble the log.
 _SHORTEST = 4
+_LONGEST_PATTERN = 256
 # A mounted file over this size is data, not a credential; its first lines are masked all the same.
 _LARGEST_FILE = 64 * 1024
 _SECRET_NAME = re.compile(
@@ -29,7 +30,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # The login begins with plain characters, so that it is not tried at every place of a long text.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.\-])[0-9+.\-]*([A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+)")
+_NAMED = re.compile(r"(?<![\w.\-])([\w.\-]+)[\"']?\s*[=:]\s*(.+)")
 _URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
 
@@ -54,7 +56,7 @@ class Secrets:
         self.values = tuple(ordered)
         # Looking for the part that no quoting changes costs next to nothing, and most text is a
         # build's log without it.
-        self._cores = [(core(value), value) for value in ordered]
+        self._cores = [(core(part), part) for value in ordered for part in _pieces(value)]
 
     def mask(self, text: str) -> str:
         """Text with every secret value, however quoted, and every login in a URL, replaced."""
@@ -67,6 +69,15 @@ class Secrets:
 
     def __or__(self, other: Secrets) -> Secrets:
         return Secrets((*self.values, *other.values))
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """Cut a long value: a pattern costs much for each character, once it is needed."""
+    if len(value) > _LONGEST_PATTERN:
+        for start in range(0, len(value) - _SHORTEST, _LONGEST_PATTERN):
+            yield value[start : start + _LONGEST_PATTERN]
+    else:
+        yield value
 
 
 def _mask_login(match: re.Match[str]) -> str:
@@ -163,6 +174,6 @@ def _parts(text: str) -> Iterator[str]:
             if is_secret_name(name) or name.lower() in ("password", "login", "account"):
                 yield word.strip("\"',")
         # `name = value`, `name: value`, `"name": "value"`
-        for name, value in re.findall(r"[\"']?([\w.\-]+)[\"']?\s*[=:]\s*(.+)", stripped):
+        for name, value in _NAMED.findall(stripped):
             if is_secret_name(name):
                 yield value.strip(" \t\"',{}")
