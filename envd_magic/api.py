@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.pipeline.build import Options, build_spec, last_result, write_recipe
+from envd_magic.pipeline.build import Options, build_spec, last_result
+from envd_magic.pipeline.folders import write_recipe
 from envd_magic.recipe.compose import compose
 from envd_magic.spec.cell import with_options
 
@@ -50,11 +51,17 @@ def build(
     Raises
     ------
     EnvdMagicError
-        If it cannot be built.
+        If it cannot be built; the spec has then been printed, secrets masked.
     """
     forced = bool(spec._is_force_push) if force is None else force  # noqa: SLF001
     options = Options(context=context, push=push, force=forced, listener=listener)
-    return build_spec(refreshed(spec), options)
+    try:
+        return build_spec(refreshed(spec), options)
+    except Exception as error:
+        from envd_magic.view.failures import print_failure
+
+        print_failure(error, spec, last_result())
+        raise
 
 
 def refreshed(spec: ImageSpec) -> ImageSpec:

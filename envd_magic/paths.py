@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from envd_magic.errors import EnvdMagicError
+
 #: Names one folder for all that is kept, in place of the platform's own ones.
 HOME_VARIABLE = "ENVD_MAGIC_HOME"
 
@@ -24,5 +26,16 @@ def log_folder() -> Path:
 def _private(name: str, default: str) -> Path:
     own = os.environ.get(HOME_VARIABLE)
     path = Path(own, name) if own else Path(default)
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, error) from error
     return path
+
+
+def unusable(path: Path, error: OSError) -> EnvdMagicError:
+    """Say that a place of this package's cannot be written to, and what to do."""
+    return EnvdMagicError(
+        f"{path} cannot be written to: {error.strerror or error}. {HOME_VARIABLE} can name "
+        "another folder for what envd_magic keeps"
+    )

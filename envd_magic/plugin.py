@@ -37,30 +37,21 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         EnvdMagicError
             If it cannot be built; the spec has then been printed, secrets masked.
         """
-        from envd_magic.pipeline.build import Options, build_spec
+        from envd_magic.pipeline.build import Options, build_spec, last_result
+        from envd_magic.view.failures import print_failure
         from envd_magic.view.plain import PlainView
 
         print(f"envd_magic builds {image_spec.image_name()}", flush=True)
         view = PlainView(whole=True)
         try:
-            result = build_spec(image_spec, Options(force=True, listener=view))
+            try:
+                result = build_spec(image_spec, Options(force=True, listener=view))
+            finally:
+                view.flush()
         except Exception as error:
-            view.flush()
-            _explain(error, image_spec)
+            print_failure(error, image_spec, last_result())
             raise
-        view.flush()
         return result.image
-
-
-def _explain(error: Exception, spec: ImageSpec) -> None:
-    from envd_magic.pipeline.build import last_result
-    from envd_magic.spec.secrets import spec_secrets
-    from envd_magic.view.cards import failure_card
-    from envd_magic.view.text import card_text
-
-    result = last_result()
-    ours = result if result is not None and result.status == "failed" else None
-    print(card_text(failure_card(error, spec, spec_secrets(spec), ours)), flush=True)
 
 
 def register() -> None:

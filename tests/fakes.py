@@ -17,12 +17,14 @@ with open({calls!r}, "a") as file:
     file.write(json.dumps(words) + "\\n")
 def real():
     os.execv({envd!r}, [{envd!r}, *words])
-if words[0] != "build":
+if words[0] != {command!r}:
     real()
 """
 
 
-def fake_envd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> Path:
+def fake_envd(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, command: str = "build"
+) -> Path:
     """Put an envd first on PATH that runs `program` for `envd build`.
 
     Parameters
@@ -33,6 +35,8 @@ def fake_envd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> Pa
         Sets PATH.
     program
         Python; `real()` goes on as the real envd.
+    command
+        Another command of envd's that it is run for.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def fake_envd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> Pa
     place = folder / "bin"
     place.mkdir()
     script = place / "envd"
-    head = _HEAD.format(python=sys.executable, calls=str(calls), envd=envd)
+    head = _HEAD.format(python=sys.executable, calls=str(calls), envd=envd, command=command)
     script.write_text(head + program)
     script.chmod(0o755)
     import os

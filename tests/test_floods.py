@@ -12,7 +12,7 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import BuildError, BuildInterrupted, build, last_result
-from envd_magic.engine.images import private_name
+from envd_magic.owner import private_name
 
 from .fakes import fake_envd
 

@@ -14,7 +14,7 @@ from flytekit.image_spec.image_spec import ImageBuildEngine
 
 import envd_magic
 from envd_magic import BuildError, EngineError, PushError, build, last_result
-from envd_magic.engine.images import private_name
+from envd_magic.owner import private_name
 from envd_magic.plugin import EnvdImageSpecBuilder
 
 if TYPE_CHECKING:

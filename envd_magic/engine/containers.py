@@ -6,12 +6,14 @@ import codecs
 import json
 import queue
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
 from envd_magic.errors import CommandError, EngineError
+from envd_magic.owner import is_abandoned, private_name
 from envd_magic.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ except Exception:
     flytekit = None
 print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "flytekit": flytekit}))
 """
+_OURS = "envd_magic-"
 # Seconds that a base image gets to answer; one that takes longer is not asked twice.
 _PATIENCE = 20
 _MOMENT = 0.2
@@ -66,14 +69,14 @@ def run_command(
         If it cannot be run.
     """
     settings = {"entrypoint": list(command), "environment": dict(env or {})}
-    with _container(engine, image, settings) as container:
+    with container(engine, image, settings) as name:
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with explained(f"run {command[0]!r} in {image}"):
-            output = engine.api.attach(container, stream=True, logs=True)
-            _start(engine, container, command[0], image)
+            output = engine.api.attach(name, stream=True, logs=True)
+            _start(engine, name, command[0], image)
             for chunk in _in_time(output):
                 report(decode(chunk))
-            return int(engine.api.wait(container)["StatusCode"])
+            return int(engine.api.wait(name)["StatusCode"])
 
 
 def _start(engine: Engine, container: str, program: str, image: str) -> None:
@@ -120,15 +123,51 @@ def _in_time(output: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
+def sweep(engine: Engine) -> None:
+    """Remove the containers that processes have left which are no more."""
+    with explained("look for containers that were left"):
+        found = engine.api.containers(all=True, filters={"name": _OURS})
+    for item in found:
+        if any(map(is_abandoned, item["Names"])):
+            _remove(engine, item["Id"])
+
+
 @contextmanager
-def _container(engine: Engine, image: str, settings: Mapping[str, Any]) -> Iterator[str]:
-    with explained(f"make a container of {image}"):
-        container = engine.api.create_container(image, **settings)["Id"]
+def container(engine: Engine, image: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Make a container, which is removed at the end, and give its name.
+
+    Parameters
+    ----------
+    engine
+        Where the image is.
+    image
+        Name or ID.
+    settings
+        As the docker SDK's ``create_container`` takes them.
+    """
+    name = f"{_OURS}{private_name()}"
     try:
-        yield container
-    finally:
-        with explained("remove the container"):
-            engine.api.remove_container(container, force=True, v=True)
+        with explained(f"make a container of {image}"):
+            engine.api.create_container(image, name=name, **settings)
+        yield name
+    except BaseException:
+        # What has failed counts, not that an engine which is gone removes nothing either.
+        with suppress(EngineError):
+            _remove(engine, name)
+        raise
+    _remove(engine, name)
+
+
+def _remove(engine: Engine, name: str) -> None:
+    from docker.errors import APIError
+
+    with explained(f"remove the container {name}"):
+        try:
+            engine.api.remove_container(name, force=True, v=True)
+        except APIError as error:
+            # Another process may do the same at the same time.
+            if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
 
 
 @dataclass(frozen=True)

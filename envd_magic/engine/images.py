@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import secrets as random_names
-import socket
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
+from envd_magic.engine.containers import container
 from envd_magic.errors import BaseImageError, PushError
+from envd_magic.owner import is_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -187,32 +184,19 @@ def untag(engine: Engine, names: Iterable[str]) -> None:
                     raise
 
 
-def private_name() -> str:
-    """Give a part of a name that tells of this machine, this process and this time."""
-    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-    return f"{machine}-{os.getpid()}-{random_names.token_hex(6)}"
-
-
 def finished_name(built: str) -> str:
     """Give the private name that what was built under another gets when it is finished."""
     return f"{built}-finished"
 
 
 def abandoned(engine: Engine) -> list[str]:
-    """Find the private names that processes of this machine left which are no more."""
+    """Find the private names that processes have left which are no more."""
     with explained("list the images"):
         found = engine.api.images(
             filters={"reference": [f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*"]}
         )
-    machine = private_name().partition("-")[0]
     names = [name for image in found for name in image.get("RepoTags") or ()]
-    return [
-        name
-        for name in names
-        if (owner := re.search(rf"[/:]{machine}-(\d+)-[0-9a-f]{{12}}(?:-finished|:base)?$", name))
-        and not Path(f"/proc/{owner[1]}").exists()
-        and Path("/proc/self").exists()
-    ]
+    return [name for name in names if is_abandoned(name)]
 
 
 def finish(engine: Engine, image: str, base: ImageInfo, finishing: Finish, digest: str) -> str:
@@ -250,16 +234,15 @@ def finish(engine: Engine, image: str, base: ImageInfo, finishing: Finish, diges
     if finishing.remove_entrypoint or not config.get("Cmd"):
         # Not left out: a commit would fill it in from the container.
         config["Entrypoint"] = [] if finishing.remove_entrypoint else entrypoint
-    with explained("finish the image"):
-        # A container that never starts: a commit gives its image the settings as they are here,
-        # where a Dockerfile would need quoting, has no newlines, and takes a step for each.
-        command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
-        container = engine.api.create_container(image, network_disabled=True, **command)["Id"]
-        try:
-            name = finished_name(image)
-            engine.api.commit(container, *_split(name), pause=False, conf=config)
-        finally:
-            engine.api.remove_container(container, force=True)
+    # A container that never starts: a commit gives its image the settings as they are here, where a
+    # Dockerfile would need quoting, has no newlines, and takes a step for each.
+    command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
+    name = finished_name(image)
+    with (
+        container(engine, image, {"network_disabled": True, **command}) as made,
+        explained("finish the image"),
+    ):
+        engine.api.commit(made, *_split(name), pause=False, conf=config)
     return name
 
 

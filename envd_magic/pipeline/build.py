@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.engine import images
+from envd_magic.engine import containers, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
-from envd_magic.engine.containers import python_of
 from envd_magic.engine.seen import note_registry
 from envd_magic.envd.home import Home, open_home
-from envd_magic.envd.process import Running
-from envd_magic.envd.program import Program, find_envd
-from envd_magic.errors import (
-    BootstrapError,
-    BuildError,
-    BuildInterrupted,
-    EngineError,
-    EnvdError,
-    EnvdNotFoundError,
-    SpecError,
-)
+from envd_magic.envd.program import find_envd
+from envd_magic.errors import BuildInterrupted, EngineError, SpecError
+from envd_magic.owner import private_name
+from envd_magic.pipeline import folders
 from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.events import (
     Finished,
     Listener,
@@ -49,9 +38,9 @@ from envd_magic.spec.secrets import spec_secrets
 from envd_magic.spec.validate import validate
 
 if TYPE_CHECKING:
-    from flytekit import ImageSpec
+    from pathlib import Path
 
-    from envd_magic.recipe.model import Recipe
+    from flytekit import ImageSpec
 
 PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
 
@@ -124,7 +113,25 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
         # Before minutes are spent on the base.
         validate(spec)
         build_spec(base, replace(options, force=False))
-    return _Build(spec, options).run()
+    started = time.monotonic()
+    try:
+        build = _Build(spec, options)
+    except Exception as error:
+        # Nothing has run: the spec is refused, or the log has no place.
+        _last[:] = [_refused(spec, error, time.monotonic() - started)]
+        raise
+    return build.run()
+
+
+def _refused(spec: ImageSpec, error: Exception, seconds: float) -> BuildResult:
+    return BuildResult(
+        image=str(spec.name),
+        digest="",
+        status="failed",
+        seconds=seconds,
+        error=spec_secrets(spec).mask(str(error)),
+        stage=Phase.PREPARE.value,
+    )
 
 
 class _Build:
@@ -148,6 +155,7 @@ class _Build:
         self.private: list[str] = []
         self.digest = ""
         self.size = 0
+        self.phase = Phase.PREPARE
 
     def run(self) -> BuildResult:
         """Do it all."""
@@ -181,22 +189,25 @@ class _Build:
             return self._is_there(there)
         for warning in self.recipe.warnings:
             self.log.emit(Notice(warning))
+        docker = self.engine.environment() if home.has_engine else {}
+        environment = home.environment(docker, telemetry=self.options.telemetry)
+        commands = Commands(program, environment, self.log)
         if home.has_engine:
-            self._with_engine(program, home)
+            self._with_engine(commands, home)
         else:
-            self._without_engine(program, home)
+            self._without_engine(commands, home)
         self._phase(Phase.DONE)
         return self._result("built")
 
-    def _with_engine(self, program: Program, home: Home) -> None:
+    def _with_engine(self, commands: Commands, home: Home) -> None:
         made = {
-            platform: self._platform(program, home, platform) for platform in self.recipe.platforms
+            platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
         }
         self._tag(made)
         if self.push:
             self._push(made)
 
-    def _without_engine(self, program: Program, home: Home) -> None:
+    def _without_engine(self, commands: Commands, home: Home) -> None:
         """Let the builder make and push the image; refuse what only an engine could do."""
         if self.spec.entrypoint == []:
             raise SpecError(
@@ -220,13 +231,13 @@ class _Build:
             )
         )
         recipe = compose(self.spec, finished=False)
-        self._bootstrap(program, home)
+        self._bootstrap(commands, home)
         name = self.recipe.image
         for platform in recipe.platforms:
             self._phase(Phase.BUILD, platform)
             several = f"-{platform.replace('/', '-')}" if len(recipe.platforms) > 1 else ""
             output = f"type=image,name={name}{several},push=true"
-            self._envd_build(program, home, recipe, ["--output", output, "--platform", platform])
+            commands.build(recipe, ["--output", output, "--platform", platform])
 
     def _existing(self) -> str | None:
         """Give the digest of the image if it is there and is the one that the recipe makes."""
@@ -256,34 +267,34 @@ class _Build:
         made_by = image.labels.get(images.RECIPE_LABEL)
         return made_by is not None and made_by != self.recipe.digest()
 
-    def _platform(self, program: Program, home: Home, platform: str) -> str:
+    def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
         base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
         self._advise(base)
         name = self.recipe.base
         if home.in_engine and not self.spec.cuda:
-            name = SERVER.publish(base.config, platform, images.private_name())
+            name = SERVER.publish(base.config, platform, private_name())
             home.trust(SERVER.address)
             self.private.append(name)
             images.tag(self.engine, base.id, name)
         recipe = compose(self.spec, Base(name, base.env))
-        self._bootstrap(program, home)
-        built = f"{images.BUILDS}:{images.private_name()}"
+        self._bootstrap(commands, home)
+        built = f"{images.BUILDS}:{private_name()}"
         self.private += [built, images.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
-        self._envd_build(program, home, recipe, ["--tag", built, "--platform", platform])
+        commands.build(recipe, ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
         digest = self.recipe.digest()
         return images.finish(self.engine, built, base, recipe.finish, digest)
 
     def _advise(self, base: images.ImageInfo) -> None:
         if self.options.pickled and not self.spec.cuda:
-            for text in advice(self.spec, python_of(self.engine, base.id)):
+            for text in advice(self.spec, containers.python_of(self.engine, base.id)):
                 if text not in self.log.warnings:
                     self.log.emit(Notice(text))
 
-    def _bootstrap(self, program: Program, home: Home) -> None:
+    def _bootstrap(self, commands: Commands, home: Home) -> None:
         config = self.recipe.registry_config
         if config is None:
             return
@@ -295,49 +306,7 @@ class _Build:
                     "(/etc/docker/certs.d) count"
                 )
             )
-        # Without it, envd writes lines into the user's shell profile.
-        words = ["bootstrap", "--with-autocomplete=false", "--registry-config", str(config)]
-        self._envd(program, home, words, Path.cwd(), BootstrapError)
-
-    def _envd_build(self, program: Program, home: Home, recipe: Recipe, words: list[str]) -> None:
-        with tempfile.TemporaryDirectory(prefix="envd_magic-") as parent:
-            folder = recipe.write(Path(parent)).parent
-            self._envd(program, home, ["build", "--path", str(folder), *words], folder, BuildError)
-
-    def _envd(
-        self,
-        program: Program,
-        home: Home,
-        words: list[str],
-        folder: Path,
-        kind: type[EnvdError],
-    ) -> None:
-        docker = self.engine.environment() if home.has_engine else {}
-        try:
-            environment = home.environment(docker, telemetry=self.options.telemetry)
-            running = Running([str(program.path), *words], environment, folder)
-        except OSError as error:
-            raise EnvdNotFoundError(f"{program.path} cannot be run: {error}") from error
-        with running:
-            said = self.log.read(running.chunks())
-            code = running.wait()
-        if code != 0:
-            raise kind(self._why(words[0], code, said), code)
-
-    def _why(self, command: str, code: int, said: str | None) -> str:
-        """Put together what failed: the step, its field and its last words, else envd's own."""
-        step = self.log.failure
-        if step is None:
-            reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
-            return f"envd {command} failed: {reason}"
-        status = re.search(r"exit code: (\d+)\s*$", said or step.error)
-        lines = [
-            f"The step {step.name!r} failed"
-            + (f" with exit code {status[1]}" if status else "")
-            + (f" (field {step.field})" if step.field else "")
-        ]
-        lines += [f"    {line}" for line in step.lines]
-        return "\n".join(lines)
+        commands.bootstrap(config)
 
     def _tag(self, made: dict[str, str]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""
@@ -370,16 +339,19 @@ class _Build:
             self.digest = push_index(self.recipe.image, self._names())
 
     def _phase(self, phase: Phase, detail: str = "") -> None:
+        self.phase = phase
         self.log.emit(PhaseChanged(phase, detail))
 
     def _clean(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Take our private names out of the engine again; what they name stays if it is used."""
         for name in self.private:
             SERVER.withdraw(name)
+        folders.sweep()
         if not self.private:
             return
         try:
             images.untag(self.engine, [*self.private, *images.abandoned(self.engine)])
+            containers.sweep(self.engine)
         except EngineError as left:
             # What failed before counts (the engine may be gone); a later build takes them out.
             if error is None:
@@ -398,18 +370,9 @@ class _Build:
             pushed=self.push,
             error=error,
             size=self.size,
+            stage=self.phase.value,
         )
 
     def _ended(self, result: BuildResult) -> None:
         _last[:] = [result]
         self.log.emit(Finished(result))
-
-
-def write_recipe(recipe: Recipe) -> Path:
-    """Write a recipe into a new private folder and give the path of its build.envd."""
-    parent = Path(tempfile.mkdtemp(prefix="envd_magic-"))
-    try:
-        return recipe.write(parent)
-    except BaseException:
-        shutil.rmtree(parent)
-        raise

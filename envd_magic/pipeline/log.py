@@ -18,7 +18,7 @@ from envd_magic.envd.progress import (
     StepFailed,
     StepStarted,
 )
-from envd_magic.paths import log_folder
+from envd_magic.paths import log_folder, unusable
 from envd_magic.pipeline.events import Finished, Notice, PhaseChanged, Tick
 from envd_magic.pipeline.result import Step
 from envd_magic.pipeline.stop import Stop
@@ -77,7 +77,10 @@ class BuildLog:
         unique = random_names.token_hex(3)
         self.path: Path = (folder or log_folder()) / f"{stamp}-{safe}-{unique}.log"
         # Readable by nobody else.
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise unusable(self.path, error) from error
         self._file = os.fdopen(handle, "wb", buffering=1 << 16)
         self.secrets = secrets
         self._listener = listener

@@ -59,6 +59,8 @@ class BuildResult:
         Why it failed, "" if it did not.
     size
         Bytes, all layers; 0 if the engine does not have the image.
+    stage
+        Where it ended, as people read it.
     """
 
     image: str
@@ -72,3 +74,4 @@ class BuildResult:
     pushed: bool = False
     error: str = ""
     size: int = 0
+    stage: str = ""

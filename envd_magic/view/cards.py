@@ -206,6 +206,8 @@ def failure_card(
     if isinstance(error, SpecError):
         fields = {problem.field for problem in error.problems}
     facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []
+    if result and result.stage:
+        facts.insert(0, ("Stage", result.stage))
     return _clean(
         Card(
             state="failed",

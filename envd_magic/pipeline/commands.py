@@ -1,0 +1,91 @@
+"""envd's commands in a build: their words, their output into the log, and why they failed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.envd.process import Running
+from envd_magic.errors import BootstrapError, BuildError, EnvdError, EnvdNotFoundError
+from envd_magic.pipeline.folders import build_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from envd_magic.envd.program import Program
+    from envd_magic.pipeline.log import BuildLog
+    from envd_magic.recipe.model import Recipe
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What a build lets envd do.
+
+    Parameters
+    ----------
+    program
+        Which envd.
+    environment
+        All of its variables.
+    log
+        Reads what it says.
+    """
+
+    program: Program
+    environment: Mapping[str, str]
+    log: BuildLog
+
+    def bootstrap(self, registry_config: Path) -> None:
+        """Set up the builder of the context.
+
+        Raises
+        ------
+        BootstrapError
+            If envd could not.
+        """
+        # Without the option for shells, envd writes lines into the user's shell profile.
+        words = ["--with-autocomplete=false", "--registry-config", str(registry_config)]
+        self._run(["bootstrap", *words], Path.cwd(), BootstrapError)
+
+    def build(self, recipe: Recipe, words: Sequence[str]) -> None:
+        """Build a recipe in a folder that is gone at the end.
+
+        Parameters
+        ----------
+        recipe
+            What to build.
+        words
+            What becomes of it, as options of ``envd build``.
+
+        Raises
+        ------
+        BuildError
+            If it failed; names the step, its field and its last lines.
+        """
+        with build_folder(recipe) as folder:
+            self._run(["build", "--path", str(folder), *words], folder, BuildError)
+
+    def _run(self, words: list[str], folder: Path, kind: type[EnvdError]) -> None:
+        path = self.program.path
+        try:
+            running = Running([str(path), *words], self.environment, folder)
+        except OSError as error:
+            raise EnvdNotFoundError(f"{path} cannot be run: {error}") from error
+        with running:
+            said = self.log.read(running.chunks())
+            code = running.wait()
+        if code != 0:
+            raise kind(self._why(words[0], code, said), code)
+
+    def _why(self, command: str, code: int, said: str | None) -> str:
+        step = self.log.failure
+        if step is None:
+            reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
+            return f"envd {command} failed: {reason}"
+        status = re.search(r"exit code: (\d+)\s*$", said or step.error)
+        how = f" with exit code {status[1]}" if status else ""
+        where = f" (field {step.field})" if step.field else ""
+        first = f"The step {step.name!r} failed{how}{where}"
+        return "\n".join([first, *(f"    {line}" for line in step.lines)])
