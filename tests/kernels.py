@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
-from contextlib import contextmanager
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import start_new_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PATIENCE = 60.0
+_MARK = "ENVD_MAGIC_TEST_KERNEL"
 
 
 class Kernel:
     """A kernel and what it says."""
 
-    def __init__(self, manager: Any, client: Any) -> None:
+    def __init__(self, manager: Any, client: Any, mark: str) -> None:
+        self._mark = f"{_MARK}={mark}\0".encode()
         self.manager = manager
         self.client = client
         self.places: dict[str, dict[str, str]] = {}
         """What stands in each output that can be replaced, by its kinds, in the order of birth."""
         self.born: dict[str, str] = {}
         """Of each such output, the run of a cell that made it."""
+
+    def processes(self, words: str) -> list[str]:
+        """Command lines with these words of processes that the kernel has started.
+
+        They have its environment, also when it is no more; other kernels' have not.
+        """
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            # One may end while it is looked at.
+            with suppress(OSError):
+                line = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if words in line and self._mark in process.joinpath("environ").read_bytes():
+                    found.append(line)
+        return found
 
     def run(self, code: str) -> Cell:
         """Run a cell to its end."""
@@ -103,9 +121,11 @@ class Cell:
 @contextmanager
 def kernel(folder: Path) -> Iterator[Kernel]:
     """Start a kernel in a folder, with the extension loaded."""
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder))
+    mark = uuid.uuid4().hex
+    env = {**os.environ, _MARK: mark}
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=env)
     try:
-        found = Kernel(manager, client)
+        found = Kernel(manager, client, mark)
         loaded = found.run("%load_ext envd_magic")
         assert loaded.error is None, loaded.error_text
         yield found

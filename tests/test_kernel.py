@@ -25,9 +25,14 @@ def notebook(lab: Lab, tmp_path: Path) -> Iterator[Kernel]:
         yield running
 
 
-def envd_processes() -> list[str]:
-    found = subprocess.run(["pgrep", "-af", "envd build"], capture_output=True, text=True)
-    return [line for line in found.stdout.splitlines() if "pgrep" not in line]
+def seconds() -> str:
+    """A time to sleep that nobody else sleeps, so that the sleeper in the engine is found."""
+    return str(10**8 + uuid.uuid4().int % 10**8)
+
+
+def sleeping(time_to_sleep: str) -> bool:
+    words = ["pgrep", "-f", f"sleep {time_to_sleep}"]
+    return subprocess.run(words, capture_output=True).returncode == 0
 
 
 def test_a_cell_becomes_an_image_and_a_variable(notebook: Kernel, lab: Lab) -> None:
@@ -55,26 +60,22 @@ def test_fields_can_be_assigned_and_read_the_notebooks_variables(
 
 
 def test_stopping_ends_the_build_and_its_processes(notebook: Kernel, lab: Lab) -> None:
-    mark = uuid.uuid4().hex
+    mark, long = uuid.uuid4().hex, seconds()
     cell = notebook.start(
         f"%%envd_build stopped\n"
-        f'ImageSpec(name="stopped", commands=["echo start-{mark}; exec sleep 1234567"])'
+        f'ImageSpec(name="stopped", commands=["echo start-{mark}; exec sleep {long}"])'
     )
     cell.until(f"start-{mark}")
     began = time.monotonic()
     notebook.manager.interrupt_kernel()
     cell.finish()
     assert cell.error == "BuildInterrupted"
-    assert not envd_processes()
-    while time.monotonic() - began < 5 and sleeping():
+    assert not notebook.processes("envd build")
+    while time.monotonic() - began < 5 and sleeping(long):
         pass
-    assert not sleeping()
+    assert not sleeping(long)
     assert notebook.run("'stopped' in globals()").text == "False"
     assert lab.docker("images", "-q", "stopped").strip() == ""
-
-
-def sleeping() -> bool:
-    return subprocess.run(["pgrep", "-f", "sleep 1234567"], capture_output=True).returncode == 0
 
 
 def test_a_failure_shows_the_spec_and_the_original_exception(notebook: Kernel) -> None:
@@ -135,15 +136,16 @@ def test_a_flood_stays_a_few_messages(notebook: Kernel) -> None:
 def test_a_killed_kernel_leaves_no_process(lab: Lab, tmp_path: Path) -> None:
     assert lab
     with kernel(tmp_path) as running:
-        mark = uuid.uuid4().hex
+        mark, long = uuid.uuid4().hex, seconds()
         cell = running.start(
-            f"%%envd_build\nImageSpec(name='killed', commands=['echo at-{mark}; sleep 1234567'])"
+            f"%%envd_build\nImageSpec(name='killed', commands=['echo at-{mark}; sleep {long}'])"
         )
         cell.until(f"at-{mark}")
-        assert envd_processes()
+        assert running.processes("envd build")
+        assert sleeping(long)
         running.manager.shutdown_kernel(now=True)
         deadline = time.monotonic() + 5
-        while (envd_processes() or sleeping()) and time.monotonic() < deadline:
+        while (running.processes("envd build") or sleeping(long)) and time.monotonic() < deadline:
             pass
-        assert not envd_processes()
-        assert not sleeping()
+        assert not running.processes("envd build")
+        assert not sleeping(long)
