@@ -6,6 +6,7 @@ import codecs
 import json
 import queue
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -203,18 +204,34 @@ def python_of(engine: Engine, image: str) -> PythonOf | None:
     """
     kept = cache_folder() / "bases" / f"{image.removeprefix('sha256:')}.json"
     try:
-        return PythonOf(**json.loads(kept.read_text(encoding="utf-8")))
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        return None if known is None else PythonOf(**known)
     except (FileNotFoundError, ValueError, TypeError):
         pass
-    said: list[str] = []
-    script = 'exec "$(command -v python || command -v python3)" -c "$0"'
     try:
-        run_command(engine, image, ["/bin/sh", "-c", script, _PROBE], said.append)
-        found = PythonOf(**json.loads("".join(said).strip().splitlines()[-1]))
+        found = _asked(engine, image)
     except EngineError:
         return None
-    except (ValueError, TypeError, IndexError):
-        found = PythonOf(None, None)
     kept.parent.mkdir(exist_ok=True)
-    kept.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    kept.write_text(json.dumps(asdict(found) if found else None), encoding="utf-8")
     return found
+
+
+def _asked(engine: Engine, image: str) -> PythonOf | None:
+    """Ask an image; None if it does not answer in time."""
+    said: list[str] = []
+    end = time.monotonic() + _PATIENCE
+
+    def hear(text: str) -> None:
+        said.append(text)
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    script = 'exec "$(command -v python || command -v python3)" -c "$0"'
+    try:
+        run_command(engine, image, ["/bin/sh", "-c", script, _PROBE], hear)
+        return PythonOf(**json.loads("".join(said).strip().splitlines()[-1]))
+    except TimeoutError:
+        return None
+    except (CommandError, ValueError, TypeError, IndexError):
+        return PythonOf(None, None)

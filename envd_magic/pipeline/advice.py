@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from envd_magic.spec.requirements import read_requirements
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,35 +48,53 @@ def advice(spec: ImageSpec, base: PythonOf | None) -> Iterator[str]:
 
 def _flytekit(spec: ImageSpec, base: PythonOf | None, *, new: bool) -> Iterator[str]:
     here = importlib.metadata.version("flytekit")
-    asked = _asked(spec)
-    if asked is not None:
-        if asked.specifier and not asked.specifier.contains(here, prereleases=True):
+    for item in (*(spec.packages or ()), *(spec.conda_packages or ())):
+        if (pinned := _pinned(item)) is not None and pinned != _minor(here):
             yield (
-                f"packages[{str(asked)!r}]: this kernel has flytekit {here}: tasks of a notebook "
-                f"are pickled with it; flytekit=={here} is safe"
+                f"packages[{item!r}]: this kernel has flytekit {here}, and tasks of a notebook are "
+                f"pickled with it; flytekit=={here} is safe"
             )
-        return
-    if spec.requirements or new or base is None:
-        # A requirements file may have it in ways that only an installer knows; for a new
-        # environment the spec's own checks warn.
+            return
+    if base is None or new or _brings_flytekit(spec):
+        # For a new environment the spec's own checks warn.
         return
     if base.flytekit is None:
         yield (
             "packages: neither the packages nor the base image have flytekit: no task can start in "
             f"the image; add flytekit=={here}, unless it is for something else"
         )
-    elif Version(base.flytekit).release[:2] != Version(here).release[:2]:
+    elif _minor(base.flytekit) != _minor(here):
         yield (
             f"base_image: it has flytekit {base.flytekit} and this kernel {here}: tasks of a "
             f"notebook are pickled with that; add flytekit=={here} to packages"
         )
 
 
-def _asked(spec: ImageSpec) -> Requirement | None:
-    for item in (*(spec.packages or ()), *(spec.conda_packages or ())):
-        if re.match(r"flytekit\b(?![-_.])", item.strip(), re.IGNORECASE):
-            try:
-                return Requirement(item)
-            except InvalidRequirement:
-                return Requirement("flytekit")
-    return None
+def _minor(version: str) -> tuple[int, ...]:
+    return Version(version).release[:2]
+
+
+def _pinned(item: str) -> tuple[int, ...] | None:
+    """Give the minor version of flytekit that an item asks for, () for one that nobody knows."""
+    try:
+        asked = Requirement(item)
+    except InvalidRequirement:
+        return None
+    if asked.name.lower() != "flytekit" or (asked.marker and not asked.marker.evaluate()):
+        return None
+    here = importlib.metadata.version("flytekit")
+    if not asked.specifier or asked.specifier.contains(here, prereleases=True):
+        return _minor(here)
+    for one in asked.specifier:
+        if one.operator == "==" and "*" not in one.version:
+            return _minor(one.version)
+    return ()
+
+
+def _brings_flytekit(spec: ImageSpec) -> bool:
+    """Do the packages have flytekit among them, by whatever way of naming it, or its plug-ins?"""
+    items = [*(spec.packages or ()), *(spec.conda_packages or ()), *(spec.commands or ())]
+    if spec.requirements:
+        items += read_requirements(spec.requirements).files.values()
+    # flytekitplugins-…, union and unionai bring it along.
+    return any(re.search(r"flytekit|\bunion(ai)?\b", item, re.IGNORECASE) for item in items)

@@ -230,6 +230,7 @@ class _Build:
                 "sets too keep its values, and its CMD, labels and order of PATH are not kept"
             )
         )
+        self._advise(None)
         recipe = compose(self.spec, finished=False)
         self._bootstrap(commands, home)
         name = self.recipe.image
@@ -247,11 +248,12 @@ class _Build:
         digest = local.id if local else None
         if self.push and not self.options.force:
             digest = images.registry_digest(self.engine, name)
-            same = local is not None and any(item.endswith(digest or "-") for item in local.digests)
-            local = local if same else None
-        if local is not None and self._is_older(local):
+            if digest and not (local and any(item.endswith(digest) for item in local.digests)):
+                # The registry's own, whatever the engine has under the name.
+                return digest
+        if local is not None and self._is_another(local):
             self.log.emit(
-                Notice(f"{name} is there, made by another recipe: this build overwrites the tag")
+                Notice(f"{name} is there, made in another way: this build overwrites the tag")
             )
             return None
         return digest
@@ -262,16 +264,19 @@ class _Build:
         self.log.emit(Notice(f"{self.recipe.image} is {where} already; force builds it again"))
         return self._result("exists")
 
-    def _is_older(self, image: images.ImageInfo) -> bool:
-        """Was it made by another recipe? The tag does not tell all that a recipe does."""
+    def _is_another(self, image: images.ImageInfo) -> bool:
+        """Was it made by another recipe? The tag does not tell all that a recipe does.
+
+        What another builder made under the tag counts as the image, unless it is built anyway.
+        """
         made_by = image.labels.get(images.RECIPE_LABEL)
-        return made_by is not None and made_by != self.recipe.digest()
+        return made_by != self.recipe.digest() and (made_by is not None or self.options.force)
 
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
         base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
-        self._advise(base)
+        self._advise(None if self.spec.cuda else base)
         name = self.recipe.base
         if home.in_engine and not self.spec.cuda:
             name = SERVER.publish(base.config, platform, private_name())
@@ -288,11 +293,13 @@ class _Build:
         digest = self.recipe.digest()
         return images.finish(self.engine, built, base, recipe.finish, digest)
 
-    def _advise(self, base: images.ImageInfo) -> None:
-        if self.options.pickled and not self.spec.cuda:
-            for text in advice(self.spec, containers.python_of(self.engine, base.id)):
-                if text not in self.log.warnings:
-                    self.log.emit(Notice(text))
+    def _advise(self, base: images.ImageInfo | None) -> None:
+        if not self.options.pickled:
+            return
+        known = containers.python_of(self.engine, base.id) if base else None
+        for text in advice(self.spec, known):
+            if text not in self.log.warnings:
+                self.log.emit(Notice(text))
 
     def _bootstrap(self, commands: Commands, home: Home) -> None:
         config = self.recipe.registry_config

@@ -36,7 +36,10 @@ def copied(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
     for item in spec.copy or []:
         path = Path(item)
         target = PurePosixPath(COPY, _ROOT, *path.parts)
-        entries.update(_tree(path, target, warnings))
+        found = dict(_tree(path, target, warnings))
+        if not any(entry.source or entry.link for entry in found.values()):
+            warnings.append(f"copy: there are no files to copy in {item!r}")
+        entries.update(found)
     if entries:
         entries[f"{COPY}/{_ROOT}"] = _ROOT_ENTRY
     return entries
