@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FLOOD = r"""
+print("#1 run the commands\n", flush=True)
+for number in range(200_000):
+    sys.stdout.write(f"#1 0.1 line {number} of the flood {'.' * 250}\n")
+print("#1 0.2 the last line", flush=True)
+if "fail" in (pathlib.Path(words[words.index("--path") + 1]) / "build.envd").read_text():
+    print("#1 ERROR: exit code: 3", flush=True)
+    sys.exit(1)
+print("#1 DONE 0.2s", flush=True)
+"""
 _BUILD = r"""
 import re
 folder = pathlib.Path(words[words.index("--path") + 1])
@@ -44,11 +54,7 @@ class Gates:
 
     def spec(self, name: str, more: str = "") -> str:
         """Write a spec that builds until its gate is opened."""
-        gate = self.folder / name
-        return (
-            f"ImageSpec(name={name!r}, registry='localhost:30000', base_image='debian:12', "
-            f"env={{'GATE': {str(gate)!r}}}{more})"
-        )
+        return far(name, f", env={{'GATE': {str(self.folder / name)!r}}}{more}")
 
     def open(self, name: str, end: str = "good") -> None:
         """Let a build end: "good" or "fail"."""
@@ -61,12 +67,17 @@ class Gates:
         return int((self.folder / f"{name}.pid").read_text())
 
 
+def far(name: str, more: str = "") -> str:
+    """Write a spec whose builder is reached by envd alone."""
+    return f"ImageSpec(name={name!r}, registry='localhost:30000', base_image='debian:12'{more})"
+
+
 @contextmanager
-def gates(folder: Path, home: Path) -> Iterator[Gates]:
+def gates(folder: Path, home: Path, program: str = _BUILD) -> Iterator[Gates]:
     """Put the envd first on PATH, for the programs that are started meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder))
         patch.setenv("ENVD_MAGIC_HOME", str(home))
         patch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
-        fake_envd(folder, patch, _BUILD)
+        fake_envd(folder, patch, program)
         yield Gates(folder)

@@ -64,6 +64,8 @@ class Cell:
         self.error: str | None = None
         self.error_text = ""
         self.messages = 0
+        self.everything = 0
+        """Messages of all cells that came while it ran."""
         self.shown: dict[str, str] = {}
         """The last output that is no stream, by its kinds."""
         self.done = False
@@ -99,6 +101,7 @@ class Cell:
         except queue.Empty:
             return
         content = message["content"]
+        self.everything += 1
         if place := content.get("transient", {}).get("display_id"):
             self.kernel.places[place] = content["data"]
             if message["msg_type"] == "display_data":

@@ -33,6 +33,8 @@ _OURS = "envd_magic-"
 # Seconds that a base image gets to answer; one that takes longer is not asked twice.
 _PATIENCE = 20
 _MOMENT = 0.2
+# Pieces of output that wait to be shown; a command that says more has to wait.
+_MOST_PIECES = 64
 
 
 def run_command(
@@ -100,28 +102,38 @@ def _in_time(output: Iterator[bytes]) -> Iterator[bytes]:
     The engine's stream is read on a thread: an interrupt is then heard at once, and nobody waits
     for more to see what is there.
     """
-    pieces: queue.SimpleQueue[bytes | BaseException | None] = queue.SimpleQueue()
+    pieces: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=_MOST_PIECES)
+    gone = threading.Event()
+
+    def put(piece: bytes | BaseException | None) -> None:
+        while not gone.is_set():
+            with suppress(queue.Full):
+                pieces.put(piece, timeout=_MOMENT)
+                return
 
     def read() -> None:
         try:
             for piece in output:
-                pieces.put(piece)
-            pieces.put(None)
+                put(piece)
+            put(None)
         except BaseException as error:  # noqa: BLE001 - raised below, on the other thread
-            pieces.put(error)
+            put(error)
 
     threading.Thread(target=read, name="envd_magic-output", daemon=True).start()
-    while True:
-        try:
-            piece = pieces.get(timeout=_MOMENT)
-        except queue.Empty:
-            yield b""
-            continue
-        if piece is None:
-            return
-        if isinstance(piece, BaseException):
-            raise piece
-        yield piece
+    try:
+        while True:
+            try:
+                piece = pieces.get(timeout=_MOMENT)
+            except queue.Empty:
+                yield b""
+                continue
+            if piece is None:
+                return
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+    finally:
+        gone.set()
 
 
 def sweep(engine: Engine) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Seconds between two pictures: at most five a second; one where only time goes on.
 _PAUSE = 0.2
 _IDLE_PAUSE = 1.0
+_MOST_SAVED = 1000
 
 
 class Screen(Protocol):
@@ -121,7 +122,8 @@ class PlainScreen:
     hint = ""
 
     def __init__(self, shell: Any = None) -> None:
-        self._view = PlainView()
+        # A notebook that is saved carries its lines around.
+        self._view = PlainView() if shell is None else PlainView(most=_MOST_SAVED)
         self._notebook = NotebookScreen(shell, "") if shell is not None else None
 
     def event(self, event: Event) -> None:

@@ -39,13 +39,15 @@ class PlainView:
     ----------
     whole
         True prints every line as it comes; False leaves lines out of a flood.
+    most
+        Lines printed in all where some are left out, beside the last of each flood.
     """
 
-    def __init__(self, *, whole: bool = False) -> None:
+    def __init__(self, *, whole: bool = False, most: int = _MOST_IN_ALL) -> None:
         self._whole = whole
         self._texts: list[str] = []
         self._count = 0
-        self._room = _MOST_IN_ALL
+        self._room = most
         self._left_out = 0
         self._last: deque[str] = deque(maxlen=_LAST)
         self._written = self._told = 0.0
