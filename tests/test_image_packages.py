@@ -91,6 +91,7 @@ def test_a_virtual_environment_of_the_base_is_used(lab: Lab) -> None:
     image = build(ImageSpec(name="venv", base_image=base, packages=["attrs"]), force=True).image
     where = lab.run(image, "python", "-c", "import attr; print(attr.__file__)")
     assert where.startswith("/opt/venv/")
+    assert lab.run(image, "ls", "-A", "/opt/venv") == lab.run(base, "ls", "-A", "/opt/venv")
 
 
 def test_what_debian_installed_is_not_installed_again(lab: Lab) -> None:
@@ -127,6 +128,18 @@ def test_what_the_base_tells_uv_is_not_heeded_and_pips_settings_are(lab: Lab) ->
     result = build(ImageSpec(name="uvset", base_image=base, packages=["six"]), force=True)
     assert not result.warnings
     assert packages(lab, result.image)["six"] == "1.15.0"
+
+
+def test_what_is_named_is_upgraded_and_what_it_needs_is_not(lab: Lab) -> None:
+    base = lab.derive("outdated", ["RUN pip install -q --no-cache-dir idna==3.3 requests==2.27.0"])
+    spec = ImageSpec(
+        name="upgrade", base_image=base, packages=["requests"], pip_extra_args="--upgrade"
+    )
+    result = build(spec, force=True)
+    found = packages(lab, result.image)
+    assert not result.warnings
+    assert found["requests"] != "2.27.0"
+    assert found["idna"] == "3.3"
 
 
 def test_extra_arguments_reach_the_installer(lab: Lab) -> None:

@@ -251,7 +251,7 @@ class _Build:
             if digest and not (local and any(item.endswith(digest) for item in local.digests)):
                 # The registry's own, whatever the engine has under the name.
                 return digest
-        if local is not None and self._is_another(local):
+        if local is not None and self._is_another(local) and not self.options.force:
             self.log.emit(
                 Notice(f"{name} is there, made in another way: this build overwrites the tag")
             )

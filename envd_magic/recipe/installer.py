@@ -174,20 +174,23 @@ def find_uv(work: Path, environment: Environment, arguments: list[str]) -> str:
         sys.exit("envd_magic: the base image has neither pip nor uv for " + sys.executable)
     run = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
     run += ["--target", str(work / "uv"), "--no-cache-dir", "--only-binary", ":all:", "uv>=0.8"]
-    run += ["--retries", "1"]
+    run += ["--retries", "2"]
     for name, value in argument_settings(arguments):
         run += ["--" + name, value] if name in REACHING else []
-    if subprocess.call(run, env=environment, stderr=subprocess.DEVNULL) != 0:
-        raise NotForUvError("uv is not to be had from these indexes")
+    done = subprocess.run(run, env=environment, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise NotForUvError("uv is not to be had here: " + "".join(said))
     return str(work / "uv/bin/uv")
+
+
+def normal(name: str) -> str:
+    """Give a name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def hidden_packages(uv: str, environment: Environment) -> dict[str, str]:
     """Find packages that Python sees and uv does not (Debian's own): versions by name."""
-
-    def normal(name: str) -> str:
-        return re.sub(r"[-_.]+", "-", name).lower()
-
     run = [uv, "pip", "list", "--python", sys.executable, "--format", "json", "--no-config", "-q"]
     done = subprocess.run(run, env=environment, stdout=subprocess.PIPE, check=True)
     seen = {normal(item["name"]) for item in json.loads(done.stdout)}
@@ -223,7 +226,7 @@ def with_uv(
     run += ["--index-strategy", "unsafe-best-match", "--no-python-downloads"]
     run += ["--no-progress", *options]
     run += upgraded(settings, asked)
-    run += constrained(run, work, asked["installs"], environment)
+    run += constrained(run, work, asked, environment)
     for number, words in enumerate(asked["installs"]):
         attempt([*run, "--compile-bytecode", *words.split()], environment, last=number > 0)
 
@@ -238,18 +241,21 @@ def upgraded(settings: Settings, asked: dict[str, Any]) -> list[str]:
 
 
 def constrained(
-    run: list[str], work: Path, installs: list[str], environment: Environment
+    run: list[str], work: Path, asked: dict[str, Any], environment: Environment
 ) -> list[str]:
     """Give options that keep uv from installing again what it does not see, as pip would not."""
     hidden = hidden_packages(run[0], environment)
     if not hidden:
         return []
-    if "--upgrade-package" in run or "--reinstall" in run:
+    renewed = {normal(name) for name in asked.get("names", []) if name}
+    if "--reinstall" in run and "--no-deps" not in run:
+        renewed.update(map(normal, hidden))
+    if ("--reinstall" in run or "--upgrade-package" in run) and renewed & {*map(normal, hidden)}:
         raise NotForUvError("uv does not see what the system's package manager installed")
     pins, names = work / "hidden.txt", work / "names.txt"
     pins.write_text("".join(f"{name}=={version}\n" for name, version in hidden.items()))
     names.write_text("".join(f"{name}\n" for name in hidden))
-    for words in installs:
+    for words in asked["installs"]:
         trial = [*run, "--quiet", "--dry-run", "--constraint", str(pins), *words.split()]
         attempt(trial, environment, quiet=True)
     return ["--constraint", str(pins), "--excludes", str(names)]
@@ -270,7 +276,7 @@ def attempt(
     if child.wait() == 0:
         return
     if UNABLE.search(text) and not last:
-        raise NotForUvError("uv found no solution: " + " ".join(text.split())[:300])
+        raise NotForUvError("uv finds no way: " + " ".join(text.split())[:300])
     if quiet:
         print(text, end="", flush=True)
     sys.exit(child.returncode)
@@ -340,6 +346,9 @@ def main() -> None:
     asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     work = Path(tempfile.mkdtemp())
     undo: list[Callable[[], None]] = []
+    # uv leaves it in a virtual environment.
+    lock = Path(sys.prefix, ".lock")
+    locked = lock.exists()
     try:
         for source, target in asked.get("secrets", []):
             undo.append(lend(source, Path(target), work))
@@ -347,6 +356,8 @@ def main() -> None:
     finally:
         for take_back in reversed(undo):
             take_back()
+        if lock.exists() and not locked:
+            lock.unlink()
         shutil.rmtree(str(work), ignore_errors=True)
 
 
