@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check pictures clean
+.PHONY: demo test bench check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -12,6 +12,9 @@ $(VENV)/.installed: pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m tests.demo
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m tests.bench
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
