@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from envd_magic.api import build, create_envd_config, last_result, preview
+    from envd_magic.panel.panel import BuildPanel
     from envd_magic.pipeline.result import BuildResult, Step
     from envd_magic.plugin import EnvdImageSpecBuilder
     from envd_magic.recipe.model import Recipe
@@ -40,6 +41,7 @@ __all__ = [
     "BootstrapError",
     "BuildError",
     "BuildInterrupted",
+    "BuildPanel",
     "BuildResult",
     "CellError",
     "CommandError",
@@ -63,6 +65,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "BuildPanel": "envd_magic.panel.panel",
     "BuildResult": "envd_magic.pipeline.result",
     "EnvdImageSpecBuilder": "envd_magic.plugin",
     "Recipe": "envd_magic.recipe.model",

@@ -23,6 +23,11 @@ def log_folder() -> Path:
     return _private("log", platformdirs.user_log_dir("envd_magic"))
 
 
+def upload_folder() -> Path:
+    """Folder of files that came from a browser."""
+    return _private("upload", str(Path(platformdirs.user_data_dir("envd_magic"), "upload")))
+
+
 def _private(name: str, default: str) -> Path:
     own = os.environ.get(HOME_VARIABLE)
     path = Path(own, name) if own else Path(default)

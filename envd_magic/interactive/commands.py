@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from envd_magic.interactive import options as parsers
-from envd_magic.interactive.choose import chosen_specs, configured
+from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
 
 if TYPE_CHECKING:
@@ -60,6 +60,18 @@ def _preview(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
 def _build(magic: EnvdMagic, options: argparse.Namespace) -> None:
     magic.build(chosen_specs(options.spec, magic.shell.user_ns), options)
+
+
+def _panel(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    from IPython.display import display
+
+    from envd_magic.panel.panel import BuildPanel
+
+    specs = chosen_specs(options.spec, magic.shell.user_ns) if options.spec else None
+    if specs is not None and specs.keys is not None:
+        raise UsageError(f"%envd panel: {options.spec} holds several specs; take one of them")
+    variable = options.spec if options.spec and is_name(options.spec) else ""
+    display(BuildPanel(specs.items[0][1] if specs else None, variable))
 
 
 def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
@@ -257,6 +269,7 @@ def _command(parser: Callable[[], MagicParser], do: Any) -> Command:
 COMMANDS: dict[str, Command] = {
     "preview": _command(parsers.preview_parser, _preview),
     "build": _command(parsers.spec_build_parser, _build),
+    "panel": _command(parsers.panel_parser, _panel),
     "doctor": _command(parsers.doctor_parser, _doctor),
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),

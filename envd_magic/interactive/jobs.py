@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.pipeline.stop import Stop
     from envd_magic.spec.several import Specs
+    from envd_magic.view.display import Screen
 
 # Ended builds that a session remembers.
 _MOST = 200
@@ -118,15 +119,16 @@ class Jobs:
         if job.error is not None:
             raise job.error
 
-    def start(self, job: Job, *, quiet: bool, tail: int) -> None:
-        """Build on a thread; its outputs stay in the cell that runs now."""
+    def start(self, job: Job, *, quiet: bool, tail: int, screen: Screen | None = None) -> None:
+        """Build on a thread, shown on a screen or else in the cell that runs now."""
+        hint = f"%envd cancel {job.number} ends it"
         for _, spec in job.specs.items:
-            screen = NotebookScreen(self._shell, f"%envd cancel {job.number} ends it")
-            viewer = Viewer(screen, tail, spec.name)
+            shown = screen or NotebookScreen(self._shell, hint)
+            viewer = Viewer(shown, tail, spec.name)
             # Made now, so that it is in this cell.
             viewer.show()
             if quiet:
-                viewer.screen = QuietScreen(screen)
+                viewer.screen = QuietScreen(shown)
             job.viewers.append(viewer)
         job.thread = threading.Thread(
             target=_build, args=(job, self._bind), name=f"envd_magic-{job.number}", daemon=True

@@ -241,6 +241,13 @@ def preview_parser() -> MagicParser:
     return parser
 
 
+def panel_parser() -> MagicParser:
+    """Make the parser of ``%envd panel``."""
+    parser = MagicParser("%envd panel", "Show a form for an ImageSpec that builds its image.")
+    parser.add_argument("spec", nargs="?", metavar="SPEC", help="fills the form")
+    return parser
+
+
 def doctor_parser() -> MagicParser:
     """Make the parser of ``%envd doctor``."""
     parser = MagicParser(

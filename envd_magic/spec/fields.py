@@ -50,12 +50,20 @@ class Field:
     secret: bool = False
 
     @property
+    def label(self) -> str:
+        """What a form calls it."""
+        words = self.name.replace("_", " ")
+        return _LABELS.get(self.name, words[0].upper() + words[1:])
+
+    @property
     def description(self) -> str:
         """Help over a few lines, for whoever asks for it in an editor."""
         title = f"{self.name}: {self.kind} (field of ImageSpec)"
         return f"{title}\n\n{self.help}\n\nIn the build: {self.fate}."
 
 
+# Labels that are not the name with a capital.
+_LABELS = {"env": "Environment variables", "cuda": "CUDA", "cudnn": "cuDNN"}
 _RUN = "installed by a step of the build"
 
 FIELDS: tuple[Field, ...] = (

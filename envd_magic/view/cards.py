@@ -70,6 +70,8 @@ class Card:
         The ImageSpec that failed.
     notes
         What the user should know.
+    fields
+        The fields at fault, where it failed.
     """
 
     state: str
@@ -82,6 +84,7 @@ class Card:
     log: tuple[str, ...] = ()
     spec: tuple[SpecLine, ...] = ()
     notes: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -218,6 +221,7 @@ def failure_card(
             log=tuple(tidy(line.removeprefix("    "), _WIDEST) for line in rest),
             spec=marked_lines(format_spec(spec, secrets), fields),
             notes=result.warnings if result else (),
+            fields=tuple(sorted(fields)),
         )
     )
 

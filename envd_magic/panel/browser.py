@@ -1,0 +1,80 @@
+"""What plain widgets cannot carry: the log, and buttons that put a text elsewhere.
+
+A hundred thousand lines in an ``HTML`` widget stop the page; here only the rows in sight are drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+_STATIC = Path(__file__).parent / "static"
+# Bytes of a message: reading one takes the page a few milliseconds.
+_PIECE = 1 << 18
+# A page that comes late gets this much of the end.
+_MOST = 48 << 20
+
+
+class LogView(anywidget.AnyWidget):
+    """The log of a build as it grows, read from its file.
+
+    The file is masked, bounded by the disk only, and there for a page that comes later.
+    """
+
+    _esm = _STATIC / "panel.js"
+    _css = _STATIC / "panel.css"
+    part = traitlets.Unicode("log").tag(sync=True)
+    name = traitlets.Unicode("build.log").tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._path: Path | None = None
+        self._sent = 0
+        # The build's thread sends, and the kernel's answers a page.
+        self._lock = threading.Lock()
+        self.on_msg(self._heard)
+
+    def show(self, path: Path | None) -> None:
+        """Show another file from its beginning; None shows nothing."""
+        with self._lock:
+            self._path, self._sent = path, 0
+            if path is not None:
+                self.name = path.name
+            self.send({"kind": "clear"})
+        self.more()
+
+    def more(self) -> None:
+        """Send what has come to the file."""
+        with self._lock:
+            self._send_file()
+
+    def _send_file(self) -> None:
+        if self._path is None:
+            return
+        with self._path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._sent = max(self._sent, size - _MOST)
+            file.seek(self._sent)
+            while piece := file.read(_PIECE):
+                self.send({"kind": "piece", "place": self._sent}, [piece])
+                self._sent += len(piece)
+
+    def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("kind") == "hello":
+            with self._lock:
+                self._sent = 0
+                self._send_file()
+
+
+class TakeAway(anywidget.AnyWidget):
+    """Buttons that copy a text or write it into a cell: (label, "copy" or "insert", text) each."""
+
+    _esm = _STATIC / "panel.js"
+    _css = _STATIC / "panel.css"
+    part = traitlets.Unicode("take").tag(sync=True)
+    actions: traitlets.List[tuple[str, str, str]] = traitlets.List().tag(sync=True)
