@@ -54,7 +54,10 @@ def _lines(shell: Any, error: BaseException, *, whole: bool) -> list[str] | None
 
 
 def _structured(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
-    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, trace)
+    # From the first frame on: IPython leaves out its own, and here are none of those.
+    lines: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, trace, tb_offset=0
+    )
     return lines
 
 
