@@ -162,6 +162,57 @@ def test_misspelt_field_is_told_the_close_one(text: str, meant: str) -> None:
     assert f"did you mean '{meant}'?" in _refused(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spec = ImageSpec(pakages=['x'])\nspec",
+        "\n[ImageSpec(pakages=[name]) for name in 'ab']",
+        "\nImageSpec(name='x', base_image=ImageSpec(pakages=[]))",
+        "def make():\n    return ImageSpec(pakages=[])\nmake()",
+        "base = ImageSpec(pakages=[])\nname = 'x'\nbase_image = base",
+    ],
+)
+def test_misspelt_field_is_told_wherever_the_cell_makes_a_spec(text: str) -> None:
+    line = next(n for n, one in enumerate(text.splitlines(), 1) if "pakages" in one)
+    assert f"line {line}: unknown field 'pakages'; did you mean 'packages'?" in _refused(text)
+
+
+def test_value_that_flytekit_refuses_is_told_wherever_the_cell_makes_a_spec() -> None:
+    with pytest.raises(SpecError, match="packages: must be a list"):
+        _spec("spec = ImageSpec(packages='x')\nspec")
+
+
+def test_other_mistakes_in_calls_are_the_cells_own() -> None:
+    with pytest.raises(TypeError, match="nothing"):
+        _spec("print(nothing=2)\nImageSpec()")
+
+
+# Assignments in blocks.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name = 'x'\nif gpu:\n    packages = ['a']",
+        "if gpu:\n    name = 'x'\n    packages = ['a']\nelse:\n    name = 'y'",
+        "name = 'x'\nfor one in 'a':\n    packages = [one]",
+        "name = 'x'\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    packages = ['a']",
+    ],
+)
+def test_field_can_be_assigned_in_a_block(text: str) -> None:
+    assert _spec(text, gpu=True) == ImageSpec(name="x", packages=["a"])
+
+
+def test_assignment_that_is_not_reached_takes_no_variable_of_the_notebook() -> None:
+    text = "name = 'x'\nif gpu:\n    packages = ['a']"
+    assert _spec(text, gpu=False, packages=["mine"]) == ImageSpec(name="x")
+
+
+def test_names_of_loops_and_functions_are_no_fields() -> None:
+    text = "env = {}\nfor name in 'ab':\n    env[name] = '1'\ndef f():\n    packages = 1\n"
+    assert _spec(text) == ImageSpec(env={"a": "1", "b": "1"})
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "# a comment\n"])
 def test_empty_cell_is_told_what_to_write(text: str) -> None:
     assert "ImageSpec(" in _refused(text)

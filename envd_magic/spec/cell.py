@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import linecache
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, SpecError
@@ -18,12 +20,13 @@ from envd_magic.spec.problems import Problem
 from envd_magic.spec.several import Specs, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flytekit import ImageSpec
 
 #: What tracebacks name as the file of a cell's code.
 CELL_FILE = "<envd_build cell>"
+_UNKNOWN = re.compile(r"\bImageSpec\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
 def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
@@ -62,9 +65,10 @@ def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
     scope.setdefault("ImageSpec", ImageSpec)
     last = tree.body[-1]
     if isinstance(last, ast.Expr):
-        before = ast.Module(tree.body[:-1], [])
-        exec(compile(before, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
-        value = _evaluated(ast.Expression(last.value), scope)
+        before, expression = ast.Module(tree.body[:-1], []), ast.Expression(last.value)
+        with _refusals_told():
+            exec(compile(before, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+            value = eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
         specs = gather(value)
         if specs is None:
             what = type(value).__name__
@@ -88,21 +92,29 @@ def _parse(text: str) -> ast.Module:
     return tree
 
 
-def _evaluated(expression: ast.Expression, scope: dict[str, Any]) -> Any:
-    """Evaluate the last line; what ImageSpec refuses is told as a mistake in the spec."""
-    for call in ast.walk(expression):
-        if (
-            isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Name)
-            and call.func.id == "ImageSpec"
-        ):
-            for keyword in call.keywords:
-                if keyword.arg is not None and keyword.arg not in BY_NAME:
-                    raise CellError(Problem("", unknown("field", keyword.arg, BY_NAME)))
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Let what ImageSpec refuses be told as a mistake in the spec, wherever the cell makes one."""
     try:
-        return eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
+        yield
     except ValueError as error:
         raise refused(error) from error
+    except TypeError as error:
+        if match := _UNKNOWN.search(str(error)):
+            line = _line_of(error)
+            where = f"line {line}: " if line else ""
+            raise CellError(Problem("", where + unknown("field", match[1], BY_NAME))) from error
+        raise
+
+
+def _line_of(error: BaseException) -> int | None:
+    """Give the line of the cell that an error comes from."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == CELL_FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
@@ -118,21 +130,36 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
         for name in ast.walk(target)
         if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
     }
+    perhaps = {name for statement in tree.body for name in _inner_names(statement)} - assigned
     fields = assigned & BY_NAME.keys()
     others = {name for name in assigned - fields if not name.startswith("_")}
-    if not fields and not any(close(name, BY_NAME) for name in others):
+    known = fields | perhaps & BY_NAME.keys()
+    if not known and not any(close(name, BY_NAME) for name in others):
         raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
     for name in sorted(others):
         if not _is_read(tree, name):
             raise CellError(Problem("", unknown("field", name, BY_NAME)))
-    if not fields:
+    if not known:
         raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
-    exec(compile(tree, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
-    try:
+    before = dict(scope)
+    with _refusals_told():
+        exec(compile(tree, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+        # An assignment in an `if` may not have been made; the notebook's own value is none then.
+        fields |= {n for n in known - fields if n in scope and scope[n] is not before.get(n)}
         spec: ImageSpec = scope["ImageSpec"](**{name: scope[name] for name in fields})
-    except ValueError as error:
-        raise refused(error) from error
     return spec
+
+
+def _inner_names(statement: ast.stmt) -> Iterator[str]:
+    """Names that are assigned in the blocks of a statement: `if`, `for`, `with`, `try`."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return
+    for inner in ast.iter_child_nodes(statement):
+        blocks = inner.body if isinstance(inner, (ast.ExceptHandler, ast.match_case)) else [inner]
+        for one in blocks:
+            if isinstance(one, ast.stmt):
+                yield from (t.id for t in _targets(one) if isinstance(t, ast.Name))
+                yield from _inner_names(one)
 
 
 def _targets(statement: ast.stmt) -> list[ast.expr]:
