@@ -90,7 +90,7 @@ def from_text(name: str, text: str, namespace: Mapping[str, Any]) -> Any:
 
 def _line(item: Any) -> str:
     text = str(item)
-    if text != text.strip() or not text or len(text.splitlines()) > 1 or text[0] in '"[#':
+    if text != text.strip() or not text or "\n" in text or "\r" in text or text[0] in '"[#':
         return json.dumps(text, ensure_ascii=False)
     return text
 
@@ -118,7 +118,7 @@ def _unquoted(text: str) -> str:
 def _read_list(name: str, text: str) -> list[str]:
     if text.strip() == _NONE_AT_ALL:
         return []
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     if name in _PACKAGES:
         # A pasted requirements file has comments.
         lines = [_COMMENT.sub("", line).strip() for line in lines]
@@ -126,7 +126,7 @@ def _read_list(name: str, text: str) -> list[str]:
 
 
 def _read_mapping(name: str, text: str) -> dict[str, Any]:
-    return dict(_read_pair(name, line) for line in text.splitlines() if line.strip())
+    return dict(_read_pair(name, line) for line in text.split("\n") if line.strip())
 
 
 def _read_pair(name: str, line: str) -> tuple[str, Any]:
@@ -139,7 +139,7 @@ def _read_pair(name: str, line: str) -> tuple[str, Any]:
 
 
 def _read_mounts(name: str, text: str) -> list[tuple[str, str]]:
-    return [_read_mount(name, line) for line in text.splitlines() if line.strip()]
+    return [_read_mount(name, line) for line in text.split("\n") if line.strip()]
 
 
 def _read_mount(name: str, line: str) -> tuple[str, str]:
