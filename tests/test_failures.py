@@ -23,7 +23,7 @@ from envd_magic import (
     build,
     last_result,
 )
-from envd_magic.engine import images
+from envd_magic.engine import finishing
 from envd_magic.plugin import EnvdImageSpecBuilder
 
 from .fakes import fake_envd
@@ -179,7 +179,7 @@ def test_finish(lab: Lab, failing: Failing, monkeypatch: pytest.MonkeyPatch) -> 
     def gone(*_: object) -> None:
         raise EngineError("Cannot finish the image: it is gone")
 
-    monkeypatch.setattr(images, "finish", gone)
+    monkeypatch.setattr(finishing, "finish", gone)
     failing(EngineError, "Finishing the image", spec())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -80,6 +80,38 @@ def test_an_unchanged_build_takes_every_step_from_the_cache(lab: Lab) -> None:
         ours = [step for step in steps if step.field in ("packages", "commands")]
         assert [step.status for step in ours] == ["cached"] * len(ours)
         assert len(ours) == 3
+
+
+def test_a_build_that_changes_nothing_keeps_its_digest(lab: Lab) -> None:
+    assert lab
+    spec = ImageSpec(name="same", env={**fresh(), "A": "b"}, commands=["date > /built"])
+    assert build(spec).digest == build(spec, force=True).digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"env": {"SEED": "2"}},
+        {"env": {}},
+        {"env": {"SEED": "1", "MORE": "1"}},
+        {"env": {"SEED": "1"}, "entrypoint": ["echo"]},
+        {"env": {"SEED": "1"}, "entrypoint": []},
+    ],
+)
+def test_an_image_of_the_same_layers_gets_its_own_settings(lab: Lab, other: dict[str, Any]) -> None:
+    base = lab.derive("with-entrypoint", ['ENTRYPOINT ["cat"]', 'CMD ["/etc/hostname"]'])
+
+    def built(fields: dict[str, Any]) -> dict[str, Any]:
+        spec = ImageSpec(name="settings", base_image=base, **fields)
+        spec.__dict__["tag"] = "stable"
+        found = lab.inspect(EnvdImageSpecBuilder().build_image(spec))["Config"]
+        env = dict(item.split("=", 1) for item in found["Env"])
+        del env["_F_IMG_ID"]
+        return {"entrypoint": found["Entrypoint"], "env": env}
+
+    expected, before = built(other), built({"env": {"SEED": "1"}})
+    assert expected != before
+    assert built(other) == expected
 
 
 def test_a_failed_build_leaves_the_last_good_image(lab: Lab) -> None:

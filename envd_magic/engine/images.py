@@ -7,17 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.engine.containers import container
 from envd_magic.errors import BaseImageError, PushError
 from envd_magic.owner import is_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from envd_magic.recipe.model import Finish
-
-# Settings of a base image that envd drops.
-_KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
 #: Repository of what is being built.
 BUILDS = "envd_magic-build"
 #: On every image that is built here: the digest of the recipe that made it.
@@ -40,6 +35,8 @@ class ImageInfo:
         Bytes, all layers.
     digests
         ``name@sha256:…`` of the registries that it was pulled from or pushed to.
+    layers
+        Digests of its layers, the lowest first.
     """
 
     id: str
@@ -47,6 +44,7 @@ class ImageInfo:
     platform: str
     size: int = 0
     digests: tuple[str, ...] = field(default=())
+    layers: tuple[str, ...] = field(default=())
 
     @property
     def env(self) -> dict[str, str]:
@@ -76,6 +74,7 @@ def inspect(engine: Engine, name: str) -> ImageInfo | None:
         platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}{variant}",
         size=found.get("Size", 0),
         digests=tuple(found.get("RepoDigests") or ()),
+        layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
     )
 
 
@@ -124,7 +123,7 @@ def base_image(
         with explained(f"pull the base image {name}", BaseImageError):
             seen: set[str] = set()
             for event in engine.api.pull(
-                *_split(name), platform=platform, stream=True, decode=True
+                *split_name(name), platform=platform, stream=True, decode=True
             ):
                 if "error" in event:
                     raise BaseImageError(f"Cannot pull the base image {name}: {event['error']}")
@@ -154,11 +153,13 @@ def _same_platform(has: str, wanted: str) -> bool:
     return has.removesuffix("/v8") == wanted.removesuffix("/v8")
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """Repository and tag (or digest), as the engine's API takes them."""
     repository, at, digest = name.partition("@")
     if at:
-        return _split(repository)[0] if ":" in repository.rsplit("/", 1)[-1] else repository, digest
+        return split_name(repository)[0] if ":" in repository.rsplit("/", 1)[
+            -1
+        ] else repository, digest
     head, colon, tag = name.rpartition(":")
     return (head, tag) if colon and "/" not in tag else (name, "latest")
 
@@ -166,7 +167,7 @@ def _split(name: str) -> tuple[str, str]:
 def tag(engine: Engine, image: str, name: str) -> None:
     """Give an image one more name."""
     with explained(f"tag the image as {name}"):
-        engine.api.tag(image, *_split(name), force=True)
+        engine.api.tag(image, *split_name(name), force=True)
 
 
 def untag(engine: Engine, names: Iterable[str]) -> None:
@@ -184,11 +185,6 @@ def untag(engine: Engine, names: Iterable[str]) -> None:
                     raise
 
 
-def finished_name(built: str) -> str:
-    """Give the private name that what was built under another gets when it is finished."""
-    return f"{built}-finished"
-
-
 def abandoned(engine: Engine) -> list[str]:
     """Find the private names that processes have left which are no more."""
     with explained("list the images"):
@@ -197,53 +193,6 @@ def abandoned(engine: Engine) -> list[str]:
         )
     names = [name for image in found for name in image.get("RepoTags") or ()]
     return [name for name in names if is_abandoned(name)]
-
-
-def finish(engine: Engine, image: str, base: ImageInfo, finishing: Finish, digest: str) -> str:
-    """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
-
-    Parameters
-    ----------
-    engine
-        Where the image is.
-    image
-        What envd built.
-    base
-        The base image, whose settings are kept.
-    finishing
-        What to set beside them.
-    digest
-        The recipe's, for the label.
-
-    Returns
-    -------
-    str
-        Private name of the finished image.
-    """
-    env = {**base.env, **finishing.env}
-    if "PATH" not in finishing.env:
-        path = (
-            base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        )
-        env["PATH"] = ":".join((*finishing.path_first, path))
-    config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
-    config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
-    config["Labels"] = {**base.labels, RECIPE_LABEL: digest}
-    built = inspect(engine, image)
-    entrypoint = (built.config.get("Entrypoint") or []) if built else []
-    if finishing.remove_entrypoint or not config.get("Cmd"):
-        # Not left out: a commit would fill it in from the container.
-        config["Entrypoint"] = [] if finishing.remove_entrypoint else entrypoint
-    # A container that never starts: a commit gives its image the settings as they are here, where a
-    # Dockerfile would need quoting, has no newlines, and takes a step for each.
-    command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
-    name = finished_name(image)
-    with (
-        container(engine, image, {"network_disabled": True, **command}) as made,
-        explained("finish the image"),
-    ):
-        engine.api.commit(made, *_split(name), pause=False, conf=config)
-    return name
 
 
 def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
@@ -257,7 +206,7 @@ def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
     seen: dict[str, str] = {}
     digest = ""
     with explained(f"push {name}", PushError):
-        for event in engine.api.push(*_split(name), stream=True, decode=True):
+        for event in engine.api.push(*split_name(name), stream=True, decode=True):
             if "error" in event:
                 raise PushError(_push_error(name, event["error"]))
             aux = event.get("aux") or {}

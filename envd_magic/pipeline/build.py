@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from envd_magic.engine import containers, images
+from envd_magic.engine import containers, finishing, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
 from envd_magic.engine.seen import note_registry
@@ -16,7 +16,6 @@ from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import BuildInterrupted, EngineError, SpecError
 from envd_magic.owner import private_name
-from envd_magic.pipeline import folders
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.events import (
@@ -27,6 +26,7 @@ from envd_magic.pipeline.events import (
     PhaseChanged,
     Started,
 )
+from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.stop import Stop
@@ -156,6 +156,7 @@ class _Build:
         self.digest = ""
         self.size = 0
         self.phase = Phase.PREPARE
+        self.leftovers = Leftovers()
 
     def run(self) -> BuildResult:
         """Do it all."""
@@ -192,6 +193,7 @@ class _Build:
         docker = self.engine.environment() if home.has_engine else {}
         environment = home.environment(docker, telemetry=self.options.telemetry)
         commands = Commands(program, environment, self.log)
+        self.leftovers.sweep(engine=home.has_engine)
         if home.has_engine:
             self._with_engine(commands, home)
         else:
@@ -286,12 +288,12 @@ class _Build:
         recipe = compose(self.spec, Base(name, base.env))
         self._bootstrap(commands, home)
         built = f"{images.BUILDS}:{private_name()}"
-        self.private += [built, images.finished_name(built)]
+        self.private += [built, finishing.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
         commands.build(recipe, ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
-        digest = self.recipe.digest()
-        return images.finish(self.engine, built, base, recipe.finish, digest)
+        goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
+        return finishing.finish(self.engine, built, goal, self._names()[platform])
 
     def _advise(self, base: images.ImageInfo | None) -> None:
         if not self.options.pickled:
@@ -353,16 +355,14 @@ class _Build:
         """Take our private names out of the engine again; what they name stays if it is used."""
         for name in self.private:
             SERVER.withdraw(name)
-        folders.sweep()
-        if not self.private:
-            return
         try:
-            images.untag(self.engine, [*self.private, *images.abandoned(self.engine)])
-            containers.sweep(self.engine)
+            images.untag(self.engine, self.private)
         except EngineError as left:
             # What failed before counts (the engine may be gone); a later build takes them out.
             if error is None:
                 self.log.emit(Notice(f"Private names stay in the engine for now: {left}"))
+        if error is None:
+            self.leftovers.wait()
 
     def _result(self, status: str, error: str = "") -> BuildResult:
         return BuildResult(

@@ -1,0 +1,118 @@
+"""What envd cannot do to an image, done by the engine after the build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.engine.client import Engine, explained
+from envd_magic.engine.containers import container
+from envd_magic.engine.images import RECIPE_LABEL, ImageInfo, inspect, split_name
+from envd_magic.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from envd_magic.recipe.model import Finish
+
+# Settings of a base image that envd drops.
+_KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an image is to have beside what envd gives it.
+
+    Parameters
+    ----------
+    base
+        The base image, whose settings are kept.
+    finish
+        What to set beside them.
+    recipe
+        The recipe's digest, for the label.
+    """
+
+    base: ImageInfo
+    finish: Finish
+    recipe: str
+
+
+def finished_name(built: str) -> str:
+    """Give the private name that what was built under another gets when it is finished."""
+    return f"{built}-finished"
+
+
+def finish(engine: Engine, image: str, goal: Goal, before: str) -> str:
+    """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
+
+    Parameters
+    ----------
+    engine
+        Where the image is.
+    image
+        What envd built.
+    goal
+        What is to come out.
+    before
+        Name of an image of an earlier build, which is given if it is the same in all.
+
+    Returns
+    -------
+    str
+        Private name of the finished image, or the ID of the earlier one.
+    """
+    built = inspect(engine, image)
+    if built is None:
+        raise EngineError(f"Cannot finish the image: envd left none called {image}")
+    config = _config(built, goal)
+    earlier = inspect(engine, before)
+    if earlier is not None and _is_same(earlier, built, config):
+        # Every step came from the cache: an image that is the same keeps its digest.
+        return earlier.id
+    # A container that never starts: a commit gives its image the settings as they are here, where a
+    # Dockerfile would need quoting, has no newlines, and takes a step for each.
+    command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
+    name = finished_name(image)
+    with (
+        container(engine, image, {"network_disabled": True, **command}) as made,
+        explained("finish the image"),
+    ):
+        engine.api.commit(made, *split_name(name), pause=False, conf=config)
+    return name
+
+
+def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
+    base, finishing = goal.base, goal.finish
+    env = {**base.env, **finishing.env}
+    if "PATH" not in finishing.env:
+        path = (
+            base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        )
+        env["PATH"] = ":".join((*finishing.path_first, path))
+    config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
+    config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
+    config["Labels"] = {**base.labels, RECIPE_LABEL: goal.recipe}
+    if finishing.remove_entrypoint or not config.get("Cmd"):
+        # Not left out: a commit would fill it in from the container.
+        own = built.config.get("Entrypoint") or []
+        config["Entrypoint"] = [] if finishing.remove_entrypoint else own
+    return config
+
+
+def _is_same(earlier: ImageInfo, built: ImageInfo, config: Mapping[str, Any]) -> bool:
+    """Is an earlier image what finishing a new one would give?
+
+    envd's own labels are left out: they name the folder that it was built in.
+    """
+    kept = {key: built.config.get(key) for key in ("User", "WorkingDir", "Entrypoint", "OnBuild")}
+    wanted = {**kept, **config}
+    env, labels = wanted.pop("Env"), wanted.pop("Labels")
+    has = earlier.config
+    return (
+        earlier.layers == built.layers
+        and earlier.platform == built.platform
+        and (has.get("Env") or [])[: len(env)] == env
+        and labels.items() <= earlier.labels.items()
+        and all((has.get(key) or None) == (value or None) for key, value in wanted.items())
+    )

@@ -1,0 +1,48 @@
+"""What killed processes have left, taken away beside a build."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+from envd_magic.engine import containers, images
+from envd_magic.engine.client import Engine
+from envd_magic.errors import EngineError
+from envd_magic.pipeline import folders
+
+
+class Leftovers:
+    """Sweeps on a thread: an engine with many images takes its time to list them."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def sweep(self, *, engine: bool) -> None:
+        """Begin.
+
+        Parameters
+        ----------
+        engine
+            Is there an engine to sweep as well?
+        """
+        self._thread = threading.Thread(
+            target=_sweep, args=(engine,), name="envd_magic-leftovers", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the end, if it has begun."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _sweep(with_engine: bool) -> None:  # noqa: FBT001
+    folders.sweep()
+    if not with_engine:
+        return
+    engine = Engine()
+    # What cannot be taken away now is by a later build.
+    with suppress(EngineError):
+        images.untag(engine, images.abandoned(engine))
+        containers.sweep(engine)
+    engine.close()
