@@ -238,6 +238,7 @@ def test_secret_mounts_reach_the_installer_and_nothing_else(
         result = build(spec, force=True)
     assert lab.run(result.image, "python", "-c", "import mountedone; print(mountedone.says)")
     assert "netrc" not in lab.run(result.image, "ls", "-a", "/root")
+    assert lab.run(result.image, "ls", "-A", "/home") == ""
     assert result.log_file is not None
     assert secret not in result.log_file.read_text()
     assert not found_in_image(lab, result.image, secret, in_folder)

@@ -51,6 +51,13 @@ def test_nothing_is_told_where_there_is_nothing_to_tell(fields: dict[str, Any]) 
     assert _warnings(packages=["six"], **fields) == ()
 
 
+def test_index_of_a_requirements_file_takes_the_place_of_the_specs_as_with_pip() -> None:
+    Path("r.txt").write_text("six\n-i https://h.test/simple\n")
+    assert _warnings(requirements="r.txt") == ()
+    (warning,) = _warnings(requirements="r.txt", pip_extra_index_url=["https://h.test/other"])
+    assert "r.txt, line 2: -i" in warning
+
+
 def test_files_that_are_not_there_are_named_all_at_once() -> None:
     above = ImageSpec(base_image="debian", requirements="above.txt")
     with pytest.raises(SpecError) as caught:

@@ -110,6 +110,11 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     detail = [f"{count} package{'' if count == 1 else 's'}"] if count else []
     detail += [Path(spec.requirements).name] if spec.requirements else []
     step.rules.append(Rule(fields, rule, f"install {' and '.join(detail)}"))
+    if f"{SECRETS}/asked.json" in step.files and not spec.commands:
+        # Where something is mounted cannot be taken away until the next run.
+        secret = ("pip_secret_mounts" if spec.pip_secret_mounts else "pip_index",)
+        rule = f"run(commands=[{run_script(step_header(secret))}])"
+        step.rules.append(Rule(secret, rule, "take the mount point away"))
     return step
 
 
@@ -131,6 +136,7 @@ def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) 
         "names": names,
         "arguments": _arguments(spec),
         "pip_because": _pip_because(spec, requirements),
+        "own_index": requirements.own_index,
         "uv_variables": [name for name in _steering(spec) if name.startswith("UV_")],
     }
     return {name: value for name, value in asked.items() if value}
@@ -160,6 +166,8 @@ def _pip_because(spec: ImageSpec, requirements: Requirements) -> str | None:
     """Say why pip has to install, as far as the spec itself tells, with the field."""
     if _installer(spec) == "pip":
         return "installer=pip"
+    if requirements.own_index and (spec.pip_index or spec.pip_extra_index_url):
+        return f"requirements: {requirements.own_index}, in place of the spec's indexes"
     if requirements.pip_only:
         return f"requirements: {requirements.pip_only}"
     variables = {

@@ -215,8 +215,10 @@ def with_uv(
     bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
     if bundle:
         environment.setdefault("SSL_CERT_FILE", bundle)
-    uv = find_uv(work, environment, asked.get("arguments", []))
     first, further = indexes(settings, asked)
+    if asked.get("own_index") and (first or further):
+        raise NotForUvError(asked["own_index"] + ", in place of the base image's indexes")
+    uv = find_uv(work, environment, asked.get("arguments", []))
     if first:
         environment["UV_DEFAULT_INDEX"] = first
     if further:

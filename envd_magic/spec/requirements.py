@@ -50,6 +50,8 @@ class Requirements:
         lines that name them with them.
     hashed
         True if lines carry hashes: pip then takes nothing that has none.
+    own_index
+        Where it names an index that takes the place of all others, or None.
     pip_only
         Why uv cannot read it as pip does, or None.
     credentials
@@ -60,6 +62,7 @@ class Requirements:
 
     files: dict[str, str] = field(default_factory=dict)
     hashed: bool = False
+    own_index: str | None = None
     pip_only: str | None = None
     credentials: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
@@ -209,6 +212,8 @@ def _option(line: str, where: str, found: Requirements, problems: list[Problem])
         problems.append(
             Problem(FIELD, f"{line!r} names a folder that the build does not have", where)
         )
+    if name in ("-i", "--index-url", "--no-index"):
+        found.own_index = found.own_index or f"{where}: {name}"
     if name == "--require-hashes":
         found.hashed = True
     elif name in _PIP_ONLY:
