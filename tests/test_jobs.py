@@ -290,6 +290,20 @@ def test_settings_are_part_of_what_a_variable_means(notebook: Kernel) -> None:
     assert shown.startswith("# localhost:5999/mine:")
 
 
+# Without an engine.
+
+
+def test_engine_that_is_not_there_is_told_in_a_line(notebook: Kernel) -> None:
+    for line in ("%envd images", "%envd run some/image:1 ls"):
+        cell = notebook.run(line)
+        assert cell.error == "EngineError"
+        assert cell.error_text.startswith("EngineError: No Docker engine answers at unix://")
+        assert "File " not in cell.error_text
+    assert "FAIL  engine" in notebook.run("%envd doctor").text
+    reply = notebook.client.complete("%envd images --remove ", reply=True, timeout=30)
+    assert reply["content"]["matches"] == [""]
+
+
 # At the end.
 
 

@@ -112,7 +112,8 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
     if base is not None and not isinstance(base, str):
         # Before minutes are spent on the base.
         validate(spec)
-        build_spec(base, replace(options, force=False))
+        # No task runs in the base: what it lacks for that the spec may have.
+        build_spec(base, replace(options, force=False, pickled=False))
     started = time.monotonic()
     try:
         build = _Build(spec, options)
@@ -269,10 +270,10 @@ class _Build:
     def _is_another(self, image: images.ImageInfo) -> bool:
         """Was it made by another recipe? The tag does not tell all that a recipe does.
 
-        What another builder made under the tag counts as the image, unless it is built anyway.
+        What another builder made under the tag counts as the image.
         """
         made_by = image.labels.get(images.RECIPE_LABEL)
-        return made_by != self.recipe.digest() and (made_by is not None or self.options.force)
+        return made_by is not None and made_by != self.recipe.digest()
 
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
