@@ -11,7 +11,7 @@ import pytest
 from flytekit import ImageSpec
 from rich.console import Console
 
-from envd_magic.errors import BuildError, SpecError
+from envd_magic.errors import BaseImageError, BuildError, PushError, SpecError
 from envd_magic.pipeline.events import (
     Finished,
     Notice,
@@ -243,6 +243,19 @@ def test_field_of_the_failed_step_is_marked() -> None:
     long = ["echo " + "a" * 40, "echo " + "b" * 40]
     card = broken(ImageSpec(name="x", commands=long, packages=["attrs"]))
     assert marked(card) == ["commands=[", *(f"{line!r}," for line in long), "],"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BaseImageError("no"), "base_image='debian:0',"),
+        (PushError("no"), "registry='localhost:1',"),
+    ],
+)
+def test_field_of_a_stage_that_failed_is_marked(error: Exception, line: str) -> None:
+    spec = ImageSpec(name="x", base_image="debian:0", registry="localhost:1")
+    result = dataclasses.replace(FAILED, steps=(), image=spec.image_name())
+    assert marked(broken(spec, error, result)) == [line]
 
 
 def test_fields_that_are_refused_are_marked() -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.errors import SpecError
+from envd_magic.errors import BaseImageError, BootstrapError, PushError, SpecError
 from envd_magic.spec.source import format_spec
 from envd_magic.spec.tag import image_name
 from envd_magic.view.lines import plain, tidy
@@ -26,6 +26,12 @@ _WIDEST = 300
 _MINUTE = 60
 _FIELD = re.compile(r"( +)(\w+)=")
 _INDENT = 4
+# The fields that errors come from where no step of envd's has failed.
+_OF = (
+    (BaseImageError, "base_image"),
+    (BootstrapError, "registry_config"),
+    (PushError, "registry"),
+)
 #: What each state is called.
 STATES = {
     "running": "Building",
@@ -205,7 +211,8 @@ def failure_card(
     """
     first, *rest = secrets.mask(str(error)).splitlines() or [type(error).__name__]
     step = next((s for s in result.steps if s.status == "failed"), None) if result else None
-    fields = {_path_of(spec, result, step.field)} if step and result and step.field else set()
+    field = step.field if step else next((f for kind, f in _OF if isinstance(error, kind)), "")
+    fields = {_path_of(spec, result, field)} if result and field else set()
     if isinstance(error, SpecError):
         fields = {problem.field for problem in error.problems}
     facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []

@@ -34,6 +34,8 @@ def images_text(images: Sequence[BuiltImage]) -> str:
             [name, image.id.removeprefix("sha256:")[:12], size(image.size), age(image.days)]
         )
     total = size(sum(image.size for image in images))
+    if len(images) == 1:
+        return table(rows)
     return f"{table(rows)}\n{len(images)} images, {total} in all (shared layers counted each time)"
 
 
