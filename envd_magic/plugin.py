@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpecBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flytekit import ImageSpec
 
+_REFERENCE = "flytekitplugins-envd"
 # Of the builders that ship with flytekit the default one has 1; the reference plug-in has 5.
 _PRIORITY = 5
 
@@ -41,7 +43,7 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         from envd_magic.view.failures import print_failure
         from envd_magic.view.plain import PlainView
 
-        print(f"envd_magic builds {image_spec.image_name()}", flush=True)
+        print(f"envd_magic builds {image_spec.image_name()}{_takes_a_place()}", flush=True)
         view = PlainView(whole=True)
         try:
             try:
@@ -54,11 +56,36 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         return result.image
 
 
+def _takes_a_place() -> str:
+    """Say that the reference plug-in is installed too, and is not what builds."""
+    try:
+        found = version(_REFERENCE)
+    except PackageNotFoundError:
+        return ""
+    return f" (in the place of {_REFERENCE} {found}, which is installed too)"
+
+
+def _is_reference(builder: object) -> bool:
+    return type(builder).__module__.partition(".envd")[0] == "flytekitplugins"
+
+
 def register() -> None:
-    """Be the builder named `envd`, in the reference plug-in's place where that is installed too."""
-    # It registers itself when it is imported: first it, then we, whichever flytekit loads first.
-    with suppress(ImportError):
-        import_module("flytekitplugins.envd")
+    """Be the builder named `envd`, in the reference plug-in's place where that is installed too.
+
+    That one registers itself when it is imported, which is after us where it is what imports
+    flytekit; so its registration does nothing from now on.
+    """
+    others: Callable[..., None] = ImageBuildEngine.register
+    if getattr(others, "for_others", None) is None:
+
+        def for_others(
+            _: type, builder_type: str, image_spec_builder: ImageSpecBuilder, priority: int = 5
+        ) -> None:
+            if not _is_reference(image_spec_builder):
+                others(builder_type, image_spec_builder, priority)
+
+        for_others.for_others = True  # type: ignore[attr-defined]
+        setattr(ImageBuildEngine, "register", classmethod(for_others))  # noqa: B010 - mypy
     ImageBuildEngine.register("envd", EnvdImageSpecBuilder(), _PRIORITY)
 
 
