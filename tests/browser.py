@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -22,7 +23,6 @@ from .lab.machine import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
 
@@ -37,6 +37,27 @@ _WATCH_FRAMES = """() => {
   const step = (now) => { window.gaps.push(now - last); last = now;
     if (window.watching) requestAnimationFrame(step); };
   requestAnimationFrame(step);
+}"""
+# Ratio of two colours' luminance, as in WCAG 2.1 (relative luminance, contrast ratio); the ground
+# is the first ancestor's that is not see-through, with the see-through ones laid over it.
+CONTRAST = """(element) => {
+  const parse = (text) => { const found = (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
+    return text.startsWith("color(") ? found.map((c, i) => i < 3 ? c * 255 : c) : found; };
+  const over = (top, below) => { const a = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map((i) => top[i] * a + below[i] * (1 - a)); };
+  const light = (rgb) => { const [r, g, b] = rgb.map((c) => c / 255).map(
+      (c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const layers = [];
+  for (let at = element; at; at = at.parentElement) {
+    const ground = parse(getComputedStyle(at).backgroundColor);
+    layers.unshift(ground);
+    if (ground.length === 3) break;
+  }
+  const ground = layers.reduce((below, top) => over(top, below), [255, 255, 255]);
+  const text = over(parse(getComputedStyle(element).color), ground);
+  const [high, low] = [light(text), light(ground)].sort((x, y) => y - x);
+  return (high + 0.05) / (low + 0.05);
 }"""
 _LONGEST_GAP = "() => { window.watching = false; return Math.max(...window.gaps); }"
 
@@ -109,6 +130,11 @@ class Server:
                 return
             time.sleep(0.1)
         raise AssertionError(f"{notebook} has no kernel")
+
+    def end_kernels(self) -> None:
+        """End the kernels of all notebooks."""
+        for each in requests.get(f"{self.url}/api/sessions", timeout=5).json():
+            requests.delete(f"{self.url}/api/sessions/{each['id']}", timeout=30)
 
     def stop(self) -> None:
         """End it and its kernels."""
@@ -213,3 +239,10 @@ def open_notebook(
         timeout=_PATIENCE * 1000
     )
     return Notebook(page, path)
+
+
+def picture(what: Locator, name: str) -> None:
+    """Take a picture, if somebody wants pictures."""
+    folder = os.environ.get("ENVD_MAGIC_PICTURES")
+    if folder:
+        what.screenshot(path=Path(folder) / f"{name}.png")

@@ -14,6 +14,10 @@ from . import lab as lab_package
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
+    from .browser import Server
+
 _HOME = "ENVD_MAGIC_HOME"
 _KEEP = "ENVD_MAGIC_LAB_KEEP"
 
@@ -59,6 +63,37 @@ def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
     finally:
         if running.started and os.environ.get(_KEEP) != "1":
             running.down()
+
+
+@pytest.fixture(scope="session")
+def server(lab: lab_package.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab, with the lab in its environment."""
+    from .browser import Server
+
+    running = Server(tmp_path_factory.mktemp("jupyterlab"))
+    try:
+        running.wait()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium itself."""
+    from .browser import chromium
+
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Browser, server: Server) -> Iterator[Browser]:
+    """Chromium for the tests of one module: their pages and kernels end with them."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
+    server.end_kernels()
 
 
 def _needs_lab(item: pytest.Item) -> bool:

@@ -8,21 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 
-from .browser import Server, chromium, open_notebook
+from .browser import CONTRAST, open_notebook, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Browser, Locator
 
-    from . import lab as lab_package
-    from .browser import Notebook
+    from .browser import Notebook, Server
 
 LOAD = "%load_ext envd_magic"
 SECRET = "sk-very-secret"  # noqa: S105
@@ -42,27 +38,6 @@ ImageSpec(
 )""".replace("{secret}", SECRET)
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
-# Ratio of two colours' luminance, as in WCAG 2.1 (relative luminance, contrast ratio); the ground
-# is the first ancestor's that is not see-through, with the see-through ones laid over it.
-_CONTRAST = """(element) => {
-  const parse = (text) => { const found = (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
-    return text.startsWith("color(") ? found.map((c, i) => i < 3 ? c * 255 : c) : found; };
-  const over = (top, below) => { const a = top.length > 3 ? top[3] : 1;
-    return [0, 1, 2].map((i) => top[i] * a + below[i] * (1 - a)); };
-  const light = (rgb) => { const [r, g, b] = rgb.map((c) => c / 255).map(
-      (c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const layers = [];
-  for (let at = element; at; at = at.parentElement) {
-    const ground = parse(getComputedStyle(at).backgroundColor);
-    layers.unshift(ground);
-    if (ground.length === 3) break;
-  }
-  const ground = layers.reduce((below, top) => over(top, below), [255, 255, 255]);
-  const text = over(parse(getComputedStyle(element).color), ground);
-  const [high, low] = [light(text), light(ground)].sort((x, y) => y - x);
-  return (high + 0.05) / (low + 0.05);
-}"""
 _BORDER = "(element) => getComputedStyle(element).borderLeftWidth"
 _OVERFLOW = "(element) => element.scrollWidth - element.clientWidth"
 
@@ -75,29 +50,6 @@ def build(count: int) -> str:
 def card(notebook: Notebook, number: int) -> Locator:
     """Give the card in a cell's output."""
     return notebook.cell(number).locator(".envd-card")
-
-
-def picture(what: Locator, name: str) -> None:
-    """Take a picture, if somebody wants pictures."""
-    folder = os.environ.get("ENVD_MAGIC_PICTURES")
-    if folder:
-        what.screenshot(path=Path(folder) / f"{name}.png")
-
-
-@pytest.fixture(scope="module")
-def server(lab: lab_package.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("lab"))
-    try:
-        running.wait()
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=THEMES)
@@ -187,7 +139,7 @@ def test_every_part_can_be_read_in_each_theme(story: Notebook, part: str) -> Non
     # 4.5 is what WCAG 2.1 asks of text (1.4.3).
     everywhere = story.main.locator(f".envd-card {part}").all()
     assert everywhere
-    assert min(float(each.evaluate(_CONTRAST)) for each in everywhere) >= 4.5
+    assert min(float(each.evaluate(CONTRAST)) for each in everywhere) >= 4.5
 
 
 def test_narrow_window_cuts_nothing_off(story: Notebook) -> None:

@@ -42,9 +42,10 @@ _ONE_LINE = {
 }
 _ROWS = {"packages": 4, "env": 3, "commands": 3}
 _WIDE = widgets.Layout(width="auto", flex_flow="column", align_items="stretch")
-_WARNING = "var(--jp-warn-color0,#a45a00)"
+# As on the cards: mixed with the text's own colour, so that it can be read on light and on dark.
+_WARNING = "color-mix(in srgb,var(--jp-warn-color1,#c77700),currentColor 40%)"
 _FAULT = Markup('<div style="color:{}"><strong>The last build failed here</strong></div>')
-_ERROR = "var(--jp-error-color0,#b71c1c)"
+_ERROR = "color-mix(in srgb,var(--jp-error-color1,#d32f2f),currentColor 35%)"
 
 
 class Control:

@@ -253,6 +253,8 @@ class BuildPanel(widgets.VBox):
         options = [(f"{job.number}: {job.image}", job.number) for job in jobs]
         if tuple(options) != tuple(self._history.options):
             self._history.options = options
+            # The newest, which comes first; by itself it chooses none.
+            self._history.index = 0 if options else None
         self._restore.disabled = not options
 
     def _restored(self) -> None:
