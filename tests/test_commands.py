@@ -79,6 +79,19 @@ def test_image_that_was_not_built_is_told_with_how_to_build_it(notebook: Kernel)
     assert "is not in the engine; first: %envd build other" in told
 
 
+def test_two_real_builds_run_at_once_in_one_kernel(notebook: Kernel, lab: Lab) -> None:
+    for name in ("left", "right"):
+        cell = notebook.run(
+            f"%%envd_build --background {name}\n"
+            f"ImageSpec(name='commands-{MARK}-{name}', commands=['sleep 1; echo {name} > /side'])"
+        )
+        assert cell.error is None, cell.error_text
+    waited = notebook.run("%envd wait")
+    assert waited.error is None, waited.error_text
+    for name in ("left", "right"):
+        assert notebook.run(f"%envd run {name} cat /side").text == f"{name}\n"
+
+
 def test_flood_of_a_command_stays_a_few_messages(notebook: Kernel) -> None:
     began = time.monotonic()
     cell = notebook.run("%envd run mine seq 1 200000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -54,11 +55,9 @@ def at_gate(gate: Gates, name: str) -> None:
 
 
 def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    # What has ended and waits for its parent to notice runs no more.
+    return shown.stdout.strip()[:1] not in ("", "Z")
 
 
 def number_of(cell: Cell) -> int:
@@ -305,6 +304,20 @@ def test_engine_that_is_not_there_is_told_in_a_line(notebook: Kernel) -> None:
 
 
 # At the end.
+
+
+def test_shutting_the_kernel_down_ends_what_runs(
+    gate: Gates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # For the kernel that the test itself starts.
+    monkeypatch.setenv("PATH", f"{gate.folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with kernel(gate.folder) as other:
+        begin(other, gate, "shut-down")
+        pid = gate.pid("shut-down")
+        other.manager.shutdown_kernel(now=False)
+        deadline = time.monotonic() + 10
+        while is_running(pid):
+            assert time.monotonic() < deadline
 
 
 def test_unloading_ends_what_runs_and_loading_again_works(notebook: Kernel, gate: Gates) -> None:
