@@ -17,6 +17,7 @@ import hashlib
 import json
 import secrets
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
+# Tried first, one for each process that builds at the same time: an envd home has to name each port
+# that was ever used. No system gives them out by itself.
+_PORTS = range(27640, 27704)
 
 
 class ConfigServer:
@@ -89,7 +93,7 @@ class ConfigServer:
             self._manifests.pop(path, None)
 
     def _start(self) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        server = _listen(self._handler())
         server.daemon_threads = True
         threading.Thread(
             target=server.serve_forever, name="envd_magic-configs", daemon=True
@@ -128,6 +132,13 @@ class ConfigServer:
                 """Say nothing."""
 
         return Handler
+
+
+def _listen(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    for port in (*_PORTS, 0):
+        with suppress(OSError):
+            return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    raise OSError(f"no port of 127.0.0.1 is free, not one of {_PORTS} nor any other")
 
 
 def _digest(content: bytes) -> str:

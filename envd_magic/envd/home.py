@@ -100,7 +100,10 @@ class Home:
         return environment
 
     def trust(self, registry: str) -> None:
-        """Let envd read from a registry on loopback without TLS."""
+        """Let envd read from a registry on loopback without TLS.
+
+        The file stays: another envd that starts just now may be about to read it.
+        """
         folder = self.path / _CONTAINERS / "registries.conf.d"
         path = folder / f"envd_magic-{re.sub('[^0-9A-Za-z]', '_', registry)}.conf"
         if not path.exists():
@@ -153,6 +156,9 @@ def known_contexts() -> list[str]:
 
 def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
     """Set up a home beside its place, then move it there."""
+    for left in path.parent.glob("new-*"):
+        # Whoever makes a home holds the lock: this one was killed.
+        shutil.rmtree(left)
     new = Path(tempfile.mkdtemp(dir=path.parent, prefix="new-"))
     try:
         state = new / _STATE
@@ -191,7 +197,7 @@ def _choose(program: Program, home: Path, wanted: str) -> dict[str, tuple[str, s
         _envd(program, home, "context", *words, "--use")
     else:
         raise ContextError(
-            f"There is no envd context {wanted!r}. There is: {', '.join(listed)}. "
+            f"There is no envd context {wanted!r}. There is: {', '.join(sorted(listed))}. "
             f"Make it with: envd context create --name {wanted} --builder …"
         )
     return _contexts(program, home)
