@@ -44,6 +44,11 @@ def test_other_python_is_told_with_the_one_to_take(version: str) -> None:
     assert text.endswith(f"take Python {HERE}")
 
 
+def test_flytekit_of_the_base_counts_where_its_python_stays() -> None:
+    base = PythonOf(HERE, None, f"{HERE}.1")
+    assert any("no task can start" in text for text in told(base, python_version=HERE))
+
+
 def test_other_python_of_the_base_image_is_told() -> None:
     (text,) = told(PythonOf(OTHER, FLYTEKIT))
     assert text.startswith(f"base_image: the image has Python {OTHER}")

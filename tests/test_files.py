@@ -297,6 +297,15 @@ def test_tag_beside_what_is_no_file_tells_one_content_from_another() -> None:
     assert image_name(ImageSpec(base_image="debian", copy=["a"])) != first
 
 
+@pytest.mark.parametrize("mode", [None, CopyFileDetection.ALL])
+def test_file_whose_name_is_no_text_is_refused_by_its_name(mode: CopyFileDetection | None) -> None:
+    _write("a/x.txt")
+    Path(os.fsdecode(b"a/\xff.txt")).write_text("x")
+    fields: dict[str, Any] = {"source_root": "a", "source_copy_mode": mode} if mode else {}
+    with pytest.raises(SpecError, match=r"a/\?\.txt.*no UTF-8"):
+        compose(ImageSpec(base_image="debian", **(fields or {"copy": ["a"]})))
+
+
 def test_tag_without_such_a_thing_is_flytekits_own() -> None:
     _write("a/x.txt")
     fields: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pytest
 from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 
-from envd_magic import build
+from envd_magic import BuildError, build
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -82,6 +82,14 @@ def test_source_root_with_its_ignore_files(lab: Lab, root: str) -> None:
         "/root/data/keep.csv",
         "/root/.dockerignore",
     }
+
+
+def test_copy_that_the_base_is_in_the_way_of_tells_why(lab: Lab) -> None:
+    base = lab.derive("in-the-way", ["RUN ln -s /opt /root/link"])
+    Path("link").mkdir()
+    Path("link/x.txt").write_text("x")
+    with pytest.raises(BuildError, match=r"(?s)field copy.*cannot copy to non-directory"):
+        build(ImageSpec(name="way", base_image=base, copy=["link"]), force=True)
 
 
 def test_a_changed_copy_is_built_again(lab: Lab) -> None:

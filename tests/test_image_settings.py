@@ -180,3 +180,13 @@ def test_envd_alone_can_build_the_folder_that_is_written(lab: Lab, tmp_path: obj
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert lab.run("folder:raw", "sh", "-c", "cat /hi; printenv A") == "hi\nit's\n"
+
+
+def test_python_that_the_base_has_is_not_installed_again(lab: Lab) -> None:
+    spec = ImageSpec(name="same", base_image=lab.base_image, python_version="3.11")
+    spec = spec.with_packages("six")
+    image = build(spec, force=True).image
+    assert lab.run(image, "python", "-c", "import six, sys; print(sys.executable)").startswith(
+        "/usr/bin/"
+    )
+    assert lab.inspect(image)["Config"]["Env"][0] == lab.inspect(lab.base_image)["Config"]["Env"][0]

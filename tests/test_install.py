@@ -10,7 +10,7 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic.errors import SpecError
-from envd_magic.recipe.compose import compose
+from envd_magic.recipe.compose import Base, compose
 from envd_magic.recipe.installer import argument_settings
 
 
@@ -97,3 +97,24 @@ def test_what_nothing_would_read_is_told(field: str) -> None:
     value = {"pip_extra_args": "--pre", "pip_extra_index_url": ["https://h.test/"]}
     (warning,) = _warnings(**{field: value.get(field, "https://h.test/")})
     assert warning.startswith(f"{field}: no packages")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has", "own"),
+    [
+        ("3.11", "3.11.2", False),
+        ("3", "3.11.2", False),
+        ("3.11.2", "3.11.2", False),
+        ("3.11.3", "3.11.2", True),
+        ("3.1", "3.11.2", True),
+        ("3.12", "3.11.2", True),
+        ("3.11", None, True),
+        (None, "3.11.2", False),
+    ],
+)
+def test_python_is_installed_unless_the_base_image_has_it(
+    wanted: str | None, has: str | None, own: bool
+) -> None:
+    spec = ImageSpec(base_image="debian", python_version=wanted)
+    text = compose(spec, Base("debian", {}, has)).text
+    assert ("install.python(" in text) is own

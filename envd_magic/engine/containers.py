@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,9 @@ try:
     flytekit = version("flytekit")
 except Exception:
     flytekit = None
-print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "flytekit": flytekit}))
+numbers = sys.version_info[:3]
+known = {"python": "%d.%d" % numbers[:2], "flytekit": flytekit, "version": "%d.%d.%d" % numbers}
+print(json.dumps(known))
 """
 _OURS = "envd_magic-"
 # Seconds that a base image gets to answer; one that takes longer is not asked twice.
@@ -193,10 +195,13 @@ class PythonOf:
         Major and minor version, as "3.11"; None if it has none.
     flytekit
         Version of flytekit; None if it has none.
+    version
+        The whole version of Python, as "3.11.2".
     """
 
     python: str | None
     flytekit: str | None
+    version: str | None = field(default=None, compare=False)
 
 
 def python_of(engine: Engine, image: str) -> PythonOf | None:
@@ -217,8 +222,10 @@ def python_of(engine: Engine, image: str) -> PythonOf | None:
     kept = cache_folder() / "bases" / f"{image.removeprefix('sha256:')}.json"
     try:
         known = json.loads(kept.read_text(encoding="utf-8"))
-        return None if known is None else PythonOf(**known)
-    except (FileNotFoundError, ValueError, TypeError):
+        # What was kept before there was a version is asked anew.
+        if known is None or known["python"] is None or known["version"]:
+            return None if known is None else PythonOf(**known)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         pass
     try:
         found = _asked(engine, image)

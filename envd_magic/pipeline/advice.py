@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from envd_magic.recipe.compose import needs_python
 from envd_magic.spec.requirements import read_requirements
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def advice(spec: ImageSpec, base: PythonOf | None) -> Iterator[str]:
             f"{what}: the image has Python {python} and this kernel {here}: tasks of a notebook "
             f"are pickled, and do not load there; take Python {here}"
         )
-    yield from _flytekit(spec, base, new=own is not None)
+    new = needs_python(spec, base.version if base else None)
+    yield from _flytekit(spec, base, new=new)
 
 
 def _flytekit(spec: ImageSpec, base: PythonOf | None, *, new: bool) -> Iterator[str]:

@@ -30,7 +30,7 @@ from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.stop import Stop
-from envd_magic.recipe.compose import Base, compose
+from envd_magic.recipe.compose import Base, compose, needs_python
 from envd_magic.recipe.install import install_step
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
@@ -254,7 +254,7 @@ class _Build:
             if digest and not (local and any(item.endswith(digest) for item in local.digests)):
                 # The registry's own, whatever the engine has under the name.
                 return digest
-        if local is not None and self._is_another(local) and not self.options.force:
+        if local is not None and self._is_another(local):
             self.log.emit(
                 Notice(f"{name} is there, made in another way: this build overwrites the tag")
             )
@@ -286,7 +286,8 @@ class _Build:
             home.trust(SERVER.address)
             self.private.append(name)
             images.tag(self.engine, base.id, name)
-        recipe = compose(self.spec, Base(name, base.env))
+        python = self._python(base)
+        recipe = compose(self.spec, Base(name, base.env, python))
         self._bootstrap(commands, home)
         built = f"{images.BUILDS}:{private_name()}"
         self.private += [built, finishing.finished_name(built)]
@@ -295,6 +296,17 @@ class _Build:
         self._phase(Phase.FINISH)
         goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
         return finishing.finish(self.engine, built, goal, self._names()[platform])
+
+    def _python(self, base: images.ImageInfo) -> str | None:
+        """Ask the base image for its Python, where that could be the one that is wanted."""
+        wanted = self.spec.python_version
+        if not wanted or needs_python(self.spec, wanted):
+            return None
+        known = containers.python_of(self.engine, base.id)
+        version = known.version if known else None
+        if not needs_python(self.spec, version):
+            self.log.line(f"python_version: the base image has Python {version}, and keeps it")
+        return version
 
     def _advise(self, base: images.ImageInfo | None) -> None:
         if not self.options.pickled:

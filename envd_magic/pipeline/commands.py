@@ -88,4 +88,6 @@ class Commands:
         how = f" with exit code {status[1]}" if status else ""
         where = f" (field {step.field})" if step.field else ""
         first = f"The step {step.name!r} failed{how}{where}"
-        return "\n".join([first, *(f"    {line}" for line in step.lines)])
+        # A step that runs no program says nothing: the engine's own words tell why.
+        lines = step.lines or [step.error.strip()]
+        return "\n".join([first, *(f"    {line}" for line in lines if line)])

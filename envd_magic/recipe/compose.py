@@ -37,10 +37,13 @@ class Base:
         The name to start from.
     env
         The base image's variables.
+    python
+        The version of its Python, as "3.11.2"; None if that is not known.
     """
 
     name: str
     env: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
 
 
 def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True) -> Recipe:
@@ -63,12 +66,13 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
     """
     warnings = [str(problem) for problem in validate(spec)]
     base = base or Base(base_name(spec))
-    first = _CONDA_PATH if spec.python_version or spec.conda_packages else ()
+    own = needs_python(spec, base.python)
+    first = _CONDA_PATH if own else ()
     inherited = _with_path_first(base.env, first)
     install = install_step(spec, exports(inherited))
     warnings += install.warnings
     files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
-    rules = [*_system(spec), *install.rules, *_copies(files), *_commands(spec, inherited)]
+    rules = [*_system(spec, own=own), *install.rules, *_copies(files), *_commands(spec, inherited)]
     if spec.entrypoint:
         rules.append(
             Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})")
@@ -142,7 +146,23 @@ def _with_path_first(env: Mapping[str, str], first: tuple[str, ...]) -> dict[str
     return {**env, "PATH": ":".join((*first, path))}
 
 
-def _system(spec: ImageSpec) -> list[Rule]:
+def needs_python(spec: ImageSpec, has: str | None) -> bool:
+    """Does the image need an environment with a Python of its own?
+
+    Parameters
+    ----------
+    spec
+        A spec that passed validation.
+    has
+        The version of the base image's Python; None if that is not known.
+    """
+    if spec.conda_packages or spec.cuda:
+        return True
+    # The base image's own, with all that is installed for it, is the one that is asked for.
+    return bool(spec.python_version) and not f"{has}.".startswith(f"{spec.python_version}.")
+
+
+def _system(spec: ImageSpec, *, own: bool) -> list[Rule]:
     """What envd itself installs."""
     rules = []
     if spec.apt_packages:
@@ -150,7 +170,7 @@ def _system(spec: ImageSpec) -> list[Rule]:
         rules.append(Rule(("apt_packages",), text))
     if spec.conda_packages:
         rules.append(Rule(("conda_packages",), "install.conda(use_mamba=True)"))
-    if spec.python_version or spec.conda_packages:
+    if own:
         # envd makes the environment for conda packages in `install.python`, and only there.
         version = spec.python_version or f"{sys.version_info.major}.{sys.version_info.minor}"
         source = "python_version" if spec.python_version else "conda_packages"

@@ -103,8 +103,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "python_version",
         "text",
-        "Python to install in an environment of its own; none keeps the base image's.",
-        "install.python() in build.envd",
+        "Python to install in an environment of its own; none, or its own, keeps the base image's.",
+        "install.python() in build.envd, unless the base image has that version",
         checks.python_version,
         "Python",
     ),

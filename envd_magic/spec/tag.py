@@ -14,6 +14,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.errors import SpecError
+from envd_magic.spec.problems import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -25,6 +28,11 @@ def image_name(spec: ImageSpec) -> str:
     """Give the full name of a spec's image.
 
     A tag that flytekit would not come to is kept in the spec, as flytekit keeps its own.
+
+    Raises
+    ------
+    SpecError
+        If a file has a name that flytekit cannot hash.
     """
     one: Any = spec
     specs = []
@@ -34,7 +42,11 @@ def image_name(spec: ImageSpec) -> str:
     for each in reversed(specs):
         if "tag" not in each.__dict__ and _has_other_than_files(each):
             each.__dict__["tag"] = _tag(each)
-    return str(spec.image_name())
+    try:
+        return str(spec.image_name())
+    except UnicodeEncodeError as error:
+        found = [problem for each in specs for problem in _misnamed(each)]
+        raise SpecError(*found) from error
 
 
 def is_other_than_file(path: str | Path) -> bool:
@@ -75,11 +87,25 @@ def copies_source(spec: ImageSpec) -> bool:
     return mode not in (None, "NO_COPY") and bool(spec.source_root)
 
 
+def _misnamed(spec: ImageSpec) -> Iterator[Problem]:
+    """Find the files whose names are no text, which is why there is no tag."""
+    for path in _below(_tops(spec)):
+        shown = path.encode("utf-8", "replace").decode()
+        if shown != path:
+            field = "copy" if any(map(path.startswith, spec.copy or ())) else "source_root"
+            yield Problem(field, "has a name that is no UTF-8; rename the file", shown)
+
+
 def _has_other_than_files(spec: ImageSpec) -> bool:
+    return any(is_other_than_file(path) for path in _below(_tops(spec)))
+
+
+def _tops(spec: ImageSpec) -> list[str]:
+    """Give the files and folders that go into the tag."""
     tops = [item for item in spec.copy or () if isinstance(item, str)]
     if copies_source(spec) and isinstance(spec.source_root, (str, Path)):
         tops.append(str(spec.source_root))
-    return any(is_other_than_file(path) for path in _below(tops))
+    return tops
 
 
 def _below(tops: Iterable[str]) -> Iterator[str]:

@@ -128,8 +128,8 @@ def _warned(spec: ImageSpec) -> Iterator[Problem]:
     if spec.python_version and not _names(spec, "flytekit"):
         yield Problem(
             "python_version",
-            "gives a new environment without what the base image has installed; add flytekit to "
-            "packages if the image is to run tasks",
+            "gives a new environment without what the base image has installed, unless that is "
+            "its own version; add flytekit to packages if the image is to run tasks",
             fatal=False,
         )
     if spec.conda_packages and not spec.python_version:
