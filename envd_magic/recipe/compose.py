@@ -65,6 +65,7 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
         If anything in the spec cannot be honoured.
     """
     warnings = [str(problem) for problem in validate(spec)]
+    image = image_name(spec)
     base = base or Base(base_name(spec))
     own = needs_python(spec, base.python)
     first = _CONDA_PATH if own else ()
@@ -85,7 +86,7 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
         # envd has nothing to solve for a bare base image.
         rules.append(Rule(("name",), "pass"))
     return Recipe(
-        image=image_name(spec),
+        image=image,
         base=base.name,
         platforms=tuple(split_platforms(spec.platform)),
         rules=tuple(rules),
