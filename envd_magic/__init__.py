@@ -21,6 +21,7 @@ from envd_magic.errors import (
     EnvdMagicError,
     EnvdNotFoundError,
     EnvdVersionError,
+    FileError,
     PushError,
     SpecError,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "EnvdMagicError",
     "EnvdNotFoundError",
     "EnvdVersionError",
+    "FileError",
     "PushError",
     "Recipe",
     "SpecError",

@@ -9,6 +9,7 @@ The tree::
     ├── EnvdVersionError     the envd program is too old
     ├── ContextError         the envd context is not there or cannot be used
     ├── CommandError         a command that was run in an image failed
+    ├── FileError            a notebook or another file is none of the kind that is expected
     ├── EngineError          the Docker engine cannot be reached or refused
     │   ├── BaseImageError   the base image is neither in the engine nor in its registry
     │   └── PushError        the registry did not take the image
@@ -70,6 +71,10 @@ class ContextError(EnvdMagicError):
 
 class CommandError(EnvdMagicError):
     """A command that was run in an image ended with another status than 0."""
+
+
+class FileError(EnvdMagicError):
+    """A notebook, a recording or another file is none of the kind that is expected."""
 
 
 class EngineError(EnvdMagicError):

@@ -136,6 +136,11 @@ class _Probe(Settings):
 _Probe.__name__ = SECTION
 
 
+def project_settings() -> Settings:
+    """Give the settings that count where there is no shell: the project's, below this folder."""
+    return _Probe()
+
+
 def _checked(name: str, value: Any, path: Path) -> Any:
     try:
         probe = _Probe()

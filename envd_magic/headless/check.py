@@ -1,0 +1,169 @@
+"""What is wrong with the images that files define, each with its place."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envd_magic.errors import EnvdMagicError, SpecError
+from envd_magic.headless.find import Definition, inside, place
+from envd_magic.headless.literal import NotLiteralError
+from envd_magic.spec.secrets import Secrets, spec_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from flytekit import ImageSpec
+
+    from envd_magic.headless.find import Source
+    from envd_magic.spec.problems import Problem
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Parameters
+    ----------
+    path
+        The file.
+    cell
+        Number of the cell from 1 on; None where there is none.
+    line
+        In the cell or the file, from 1 on.
+    field
+        The ImageSpec field, with its item; "" where the whole is meant.
+    message
+        What is wrong, and what to do.
+    fatal
+        True if nothing can be built, False for a warning.
+    """
+
+    path: Path
+    cell: int | None
+    line: int
+    field: str
+    message: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        kind = "error" if self.fatal else "warning"
+        field = f"{self.field}: " if self.field else ""
+        message = " ".join(self.message.split())
+        return f"{place(self.path, self.cell, self.line)}: {kind}: {field}{message}"
+
+
+def check(source: Source) -> list[Finding]:
+    """Look at all that a file defines; nothing is run or written."""
+    if source.error is not None:
+        return [Finding(source.path, None, 1, "", _without_path(source))]
+    found: list[Finding] = []
+    with inside(source.path):
+        for definition in source.definitions:
+            found += _of_definition(definition)
+    return [*found, *same_names(source.definitions)]
+
+
+def _without_path(source: Source) -> str:
+    return re.sub(rf"^{re.escape(str(source.path))}(:\d+)?: ", "", str(source.error))
+
+
+def error_finding(definition: Definition, error: Exception) -> list[Finding]:
+    """Give why a definition makes nothing."""
+    if isinstance(error, NotLiteralError):
+        text = f"{error.why}; --execute runs the notebook up to here"
+        if definition.cell is None:
+            text = f"{error.why}; the file is not run"
+        line = definition.line + error.line - 1 if definition.cell is not None else error.line
+        return [Finding(definition.path, definition.cell, line, "", text, fatal=False)]
+    if isinstance(error, SpecError):
+        return [_finding(definition, problem, Secrets()) for problem in error.problems]
+    text = Secrets().mask(str(error)).partition("\nSee: ")[0]
+    # What is wrong with the options stands before the text.
+    return [Finding(definition.path, definition.cell, max(1, definition.line - 1), "", text)]
+
+
+def _of_definition(definition: Definition) -> Iterator[Finding]:
+    if definition.error is not None:
+        yield from error_finding(definition, definition.error)
+    for _, spec in definition.images():
+        secrets = spec_secrets(spec)
+        for problem in _problems(spec):
+            yield _finding(definition, problem, secrets)
+
+
+def _problems(spec: ImageSpec) -> Iterator[Problem]:
+    from envd_magic.recipe.compose import compose
+    from envd_magic.spec.problems import Problem
+    from envd_magic.spec.validate import problems_of
+
+    try:
+        found = problems_of(spec)
+        yield from found
+        if not any(problem.fatal for problem in found):
+            told = {str(problem) for problem in found}
+            for warning in compose(spec).warnings:
+                if warning not in told:
+                    field, colon, text = warning.partition(": ")
+                    is_field = colon and re.fullmatch(r"[a-z_.]+(\[.*\])?", field)
+                    yield Problem(
+                        field if is_field else "", text if is_field else warning, None, fatal=False
+                    )
+    except SpecError as error:
+        yield from error.problems
+    except (EnvdMagicError, OSError) as error:
+        yield Problem("", str(error))
+
+
+def _finding(definition: Definition, problem: Problem, secrets: Secrets) -> Finding:
+    where = problem.field
+    if problem.item is not None:
+        where += f"[{problem.item!r}]" if where else repr(problem.item)
+    line = definition.line + line_of(definition, problem.field) - 1
+    message, where = secrets.mask(problem.message), secrets.mask(where)
+    return Finding(definition.path, definition.cell, line, where, message, problem.fatal)
+
+
+def line_of(definition: Definition, field: str) -> int:
+    """Give the line of a definition's text on which a field is set, from 1 on; 1 if none."""
+    name = field.rpartition(".")[2]
+    if not name:
+        return 1
+    if definition.yaml:
+        match = re.search(rf"^[ \t-]*{re.escape(name)}[ \t]*:", definition.text, re.MULTILINE)
+        return definition.text.count("\n", 0, match.start()) + 1 if match else 1
+    try:
+        tree = ast.parse(
+            definition.text if definition.cell is not None else f"({definition.text.strip()})"
+        )
+    except SyntaxError:
+        return 1
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == name:
+            return node.value.lineno
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+            return node.lineno
+    return 1
+
+
+def same_names(definitions: Iterable[Definition]) -> Iterator[Finding]:
+    """Find images of one name that are not the same: the later one would take its place."""
+    seen: dict[str, tuple[Definition, ImageSpec]] = {}
+    for definition in definitions:
+        if definition.is_preview:
+            continue
+        for _, spec in definition.images():
+            name = f"{spec.registry or ''}/{spec.name}"
+            first, other = seen.setdefault(name, (definition, spec))
+            if other is not spec and other != spec:
+                where = f"cell {first.cell}" if first.cell is not None else f"line {first.line}"
+                text = (
+                    f"two images are called {spec.name!r}, here and in {where}, and they differ; "
+                )
+                line = definition.line + line_of(definition, "name") - 1
+                yield Finding(
+                    definition.path, definition.cell, line, "name", f"{text}give each a name"
+                )

@@ -1,0 +1,152 @@
+"""``envd-magic``: what notebooks and files define, looked at, checked and built."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envd_magic import __version__
+from envd_magic.errors import EnvdMagicError, FileError
+
+if TYPE_CHECKING:
+    from envd_magic.headless.find import Source
+
+#: How a command ends.
+OK, FOUND, USAGE, STOPPED = 0, 1, 2, 130
+
+_EPILOG = """\b
+Exit codes:
+  0    all is well
+  1    something was found, or a build failed
+  2    the command cannot be understood, or a file cannot be read
+  130  it was stopped (Ctrl-C)
+"""
+_paths = click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…"
+)
+_execute = click.option(
+    "--execute",
+    is_flag=True,
+    help="Run notebooks, in a kernel, up to the cells that cannot be evaluated without.",
+)
+_timeout = click.option(
+    "--timeout", type=click.IntRange(min=1), default=600, show_default=True, metavar="SECONDS",
+    help="With --execute: how long a cell may run.",
+)  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+
+class _Group(click.Group):
+    """Commands whose mistakes are told in a line, never by a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FileError as error:
+            _fail(error, USAGE)
+        except EnvdMagicError as error:
+            _fail(error, FOUND)
+        except KeyboardInterrupt:
+            click.echo("Stopped", err=True)
+            sys.exit(STOPPED)
+        except BrokenPipeError:
+            # Nobody reads on: `envd-magic preview … | head`.
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+            sys.exit(OK)
+
+
+def _fail(error: Exception, code: int) -> None:
+    click.echo(f"error: {error}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, epilog=_EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(__version__, prog_name="envd-magic")
+def main() -> None:
+    """Look at, check and build the images that notebooks and files define.
+
+    A PATH is a notebook (its %%envd_build cells count), a Python file (the ImageSpecs at its top
+    level), YAML in flytekit's form, or a folder of notebooks and Python files. None of them is
+    run: what has to be run to know an image is said, and --execute runs notebooks.
+    """
+
+
+def _sources(paths: tuple[Path, ...], *, execute: bool, timeout: int) -> list[Source]:
+    from envd_magic.headless.find import files_of, find
+
+    sources = [find(path) for path in files_of(paths)]
+    if execute:
+        from envd_magic.headless.execute import execute_where_needed
+
+        for source in sources:
+            execute_where_needed(source, timeout, lambda text: click.echo(text, err=True))
+    return sources
+
+
+@main.command()
+@_paths
+@_execute
+@_timeout
+@_json
+def preview(paths: tuple[Path, ...], execute: bool, timeout: int, as_json: bool) -> None:  # noqa: FBT001
+    """Show what envd would be told for each image; nothing is built."""
+    from envd_magic.headless.preview import previews
+
+    bad = False
+    for text in previews(_sources(paths, execute=execute, timeout=timeout), as_json=as_json):
+        click.echo(text.text, err=text.is_error and not as_json)
+        bad = bad or text.is_error
+    sys.exit(FOUND if bad else OK)
+
+
+@main.command()
+@_paths
+@_execute
+@_timeout
+@_json
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML.")
+@click.option("--strict", is_flag=True, help="Let warnings count as errors.")
+def check(  # noqa: PLR0913
+    paths: tuple[Path, ...],
+    execute: bool,  # noqa: FBT001
+    timeout: int,
+    as_json: bool,  # noqa: FBT001
+    junit: Path | None,
+    strict: bool,  # noqa: FBT001
+) -> None:
+    """Tell what is wrong with each image, a line each, and where; nothing is built.
+
+    A line has the file, the cell and the line in it, the field and what is wrong. Where a notebook
+    holds the record of a build, it tells whether the cell has changed since.
+    """
+    from envd_magic.headless import report
+    from envd_magic.headless.check import check as look
+
+    sources = _sources(paths, execute=execute, timeout=timeout)
+    findings = [finding for source in sources for finding in look(source)]
+    if junit is not None:
+        try:
+            report.write_junit(junit, sources, findings)
+        except OSError as error:
+            raise FileError(f"{junit}: cannot be written: {error.strerror or error}") from error
+    for finding in findings:
+        click.echo(report.as_json([finding]) if as_json else str(finding))
+    if not as_json:
+        click.echo(_summary(sources, len(findings)), err=True)
+    bad = any(finding.fatal or strict for finding in findings)
+    if any(source.error is not None for source in sources):
+        sys.exit(USAGE)
+    sys.exit(FOUND if bad else OK)
+
+
+def _summary(sources: list[Source], findings: int) -> str:
+    images = sum(len(one.images()) for source in sources for one in source.definitions)
+    return (
+        f"{findings or 'no'} finding{'' if findings == 1 else 's'}: "
+        f"{images} image{'' if images == 1 else 's'} in {len(sources)} file"
+        f"{'' if len(sources) == 1 else 's'}"
+    )

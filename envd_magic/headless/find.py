@@ -1,0 +1,198 @@
+"""Where images are defined: cells of notebooks, Python files, YAML; none of them is run."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.errors import CellError, EnvdMagicError, FileError
+from envd_magic.spec.problems import Problem
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from flytekit import ImageSpec
+
+    from envd_magic.spec.several import Specs
+
+_YAML = (".yaml", ".yml")
+#: Kinds of files, by their ends.
+KINDS = (".ipynb", ".py", *_YAML)
+_LEFT_OUT = (".ipynb_checkpoints", "__pycache__", "node_modules")
+
+
+@dataclass
+class Definition:
+    """A place that defines one image or several.
+
+    Parameters
+    ----------
+    path
+        The file.
+    cell
+        Number of the cell from 1 on, None in other files.
+    line
+        Where it begins, from 1 on: in the cell, or in the file.
+    text
+        What stands there.
+    variable
+        What the image is called there, "" if nothing.
+    options
+        As the cell's first line has them.
+    specs
+        What it makes, options and settings applied; None if that is not known.
+    error
+        Why that is not known.
+    yaml
+        True if the text is YAML.
+    id
+        The cell's name in the notebook, "" if it has none.
+    """
+
+    path: Path
+    cell: int | None
+    line: int
+    text: str
+    variable: str = ""
+    options: argparse.Namespace | None = None
+    specs: Specs | None = None
+    error: Exception | None = None
+    yaml: bool = False
+    id: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place, as messages name it."""
+        return place(self.path, self.cell, self.line)
+
+    @property
+    def is_preview(self) -> bool:
+        """Is it one that is looked at, and not built?"""
+        return bool(getattr(self.options, "dry_run", False))
+
+    def images(self) -> list[tuple[str, ImageSpec]]:
+        """Give what it makes, each with what it is called here."""
+        if self.specs is None:
+            return []
+        return [
+            (f"{self.variable}{label}" or str(spec.name), spec) for label, spec in self.specs.items
+        ]
+
+
+@dataclass
+class Source:
+    """A file, and what was found in it.
+
+    Parameters
+    ----------
+    path
+        As it was named.
+    definitions
+        In the file's order.
+    error
+        Why the file cannot be read.
+    """
+
+    path: Path
+    definitions: list[Definition] = field(default_factory=list)
+    error: FileError | None = None
+
+
+def place(path: Path, cell: int | None, line: int) -> str:
+    """Name a place as tools do: ``a.py:3``, ``a.ipynb:cell 2:3``."""
+    return f"{path}:{line}" if cell is None else f"{path}:cell {cell}:{line}"
+
+
+@contextmanager
+def inside(path: Path) -> Iterator[None]:
+    """Work in a file's folder, as a kernel does: paths in specs are meant from there."""
+    before = Path.cwd()
+    os.chdir(path.resolve().parent)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Give the files that are meant: of a folder, its notebooks and the Python with ImageSpecs.
+
+    Raises
+    ------
+    FileError
+        If one is not there, or of no kind that is known.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            for inner in sorted(path.rglob("*")):
+                if _is_meant(inner, path):
+                    found.setdefault(inner.resolve(), inner)
+        elif not path.exists():
+            raise FileError(f"{path}: is not there")
+        elif path.suffix not in KINDS:
+            raise FileError(f"{path}: is of no kind that is read; there is: {', '.join(KINDS)}")
+        else:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _is_meant(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    if any(part in _LEFT_OUT or part.startswith(".") for part in parts) or not path.is_file():
+        return False
+    if path.suffix == ".py":
+        return b"ImageSpec" in path.read_bytes()
+    return path.suffix == ".ipynb"
+
+
+def find(path: Path) -> Source:
+    """Find what a file defines; what cannot be read or evaluated says so in the result."""
+    from envd_magic.headless.cells import in_notebook
+    from envd_magic.headless.code import in_python, in_yaml
+
+    readers = {".ipynb": in_notebook, ".py": in_python}
+    try:
+        text = read_text(path)
+        with inside(path):
+            return Source(path, readers.get(path.suffix, in_yaml)(path, text))
+    except FileError as error:
+        return Source(path, error=error)
+
+
+def evaluate(definition: Definition, text: str, variables: Mapping[str, Any]) -> None:
+    """Let a definition's text make its specs, options and settings applied, or keep why not."""
+    from IPython.core.error import UsageError
+
+    from envd_magic.interactive.choose import configured
+    from envd_magic.interactive.settings import project_settings
+    from envd_magic.spec.cell import specs_from_cell
+    from envd_magic.spec.yaml_form import specs_from_yaml
+
+    try:
+        specs = specs_from_yaml(text) if definition.yaml else specs_from_cell(text, variables)
+        definition.specs = configured(specs, definition.options, project_settings())
+    except (EnvdMagicError, UsageError) as error:
+        definition.error = error
+    except Exception as error:  # noqa: BLE001 - whatever a literal raises: `"a" + 1`
+        definition.error = CellError(Problem("", f"{type(error).__name__}: {error}"))
+
+
+def read_text(path: Path) -> str:
+    """Read a file of text, as it is.
+
+    Raises
+    ------
+    FileError
+        If it is none.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path}: is not UTF-8, at byte {error.start}") from error

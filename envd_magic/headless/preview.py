@@ -1,0 +1,83 @@
+"""Recipes of all images that files define, as text or JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from envd_magic.errors import EnvdMagicError
+from envd_magic.headless.check import Finding, error_finding
+from envd_magic.headless.find import inside
+from envd_magic.headless.report import fields
+from envd_magic.spec.secrets import spec_secrets
+from envd_magic.view.text import recipe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flytekit import ImageSpec
+
+    from envd_magic.headless.find import Definition, Source
+
+
+class Text(NamedTuple):
+    """A piece of output; an error goes where errors go."""
+
+    text: str
+    is_error: bool = False
+
+
+def previews(sources: Iterable[Source], *, as_json: bool) -> Iterator[Text]:
+    """Give what envd would be told for each image, and why not where that is not known."""
+    for source in sources:
+        if source.error is not None:
+            raise source.error
+        with inside(source.path):
+            texts = [
+                text for one in source.definitions for text in _definition(one, as_json=as_json)
+            ]
+        yield from texts
+
+
+def _definition(definition: Definition, *, as_json: bool) -> Iterator[Text]:
+    if definition.error is not None:
+        for finding in error_finding(definition, definition.error):
+            yield _error(finding, as_json=as_json)
+    for variable, spec in definition.images():
+        yield from _image(definition, variable, spec, as_json=as_json)
+
+
+def _image(
+    definition: Definition, variable: str, spec: ImageSpec, *, as_json: bool
+) -> Iterator[Text]:
+    try:
+        yield Text(_recipe(definition, variable, spec, as_json=as_json))
+    except EnvdMagicError as error:
+        for finding in error_finding(definition, error):
+            yield _error(finding, as_json=as_json)
+
+
+def _error(finding: Finding, *, as_json: bool) -> Text:
+    return Text(json.dumps(fields(finding)) if as_json else str(finding), is_error=True)
+
+
+def _recipe(definition: Definition, variable: str, spec: ImageSpec, *, as_json: bool) -> str:
+    from envd_magic.api import preview
+
+    recipe, secrets = preview(spec), spec_secrets(spec)
+    if not as_json:
+        return secrets.mask(f"# {definition.where}: {variable}\n{recipe_text(recipe)}\n")
+    value = {
+        "path": str(definition.path),
+        "cell": definition.cell,
+        "line": definition.line,
+        "variable": variable,
+        "image": recipe.image,
+        "base": recipe.base,
+        "platforms": list(recipe.platforms),
+        "text": secrets.mask(recipe.text),
+        "files": sorted(recipe.files),
+        "finish": [secrets.mask(line) for line in recipe.finish.lines()],
+        "warnings": [secrets.mask(text) for text in recipe.warnings],
+    }
+    return json.dumps(value)

@@ -1,0 +1,260 @@
+"""What names stand for in code that is not run, as far as literals tell."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from envd_magic.headless.literal import (
+    BUILTINS,
+    IMPORTED,
+    NotLiteralError,
+    free_names,
+    is_known_import,
+    require_literal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: A place in code: number of the cell, and of the statement in it.
+Position: TypeAlias = tuple[int, int]
+
+_CHANGERS = frozenset(
+    {
+        "add",
+        "append",
+        "clear",
+        "discard",
+        "extend",
+        "insert",
+        "pop",
+        "popitem",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+    }
+)
+# What may read a list without changing it.
+_READERS = BUILTINS | IMPORTED | {"enumerate", "len", "print", "repr", "zip"}
+_INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+@dataclass
+class _Given:
+    """What a name is given at a place: by a statement, or a value."""
+
+    at: Position
+    statement: ast.stmt | None = None
+    value: Any = None
+    simple: bool = True
+
+
+@dataclass
+class Scope:
+    """The names of a notebook, or of a Python file, in the order in which they are given."""
+
+    _given: dict[str, list[_Given]] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
+    _lent: set[str] = field(default_factory=set)
+    _opaque: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, number: int, tree: ast.Module) -> None:
+        """Take a cell's code, or a whole file's."""
+        for index, statement in enumerate(tree.body):
+            self._take((number, index), statement)
+        self._changed |= set(_changed(tree))
+        self._lent |= set(_lent(tree))
+
+    def add_opaque(self, number: int, text: str) -> None:
+        """Take code that cannot be read: any name in it may be changed there."""
+        self._opaque.append((number, text))
+
+    def bind(self, name: str, at: Position, value: Any) -> None:
+        """Give a name a value at a place."""
+        self._given.setdefault(name, []).append(_Given(at, value=value))
+
+    def _take(self, at: Position, statement: ast.stmt) -> None:
+        simple = isinstance(statement, (ast.Assign, ast.AnnAssign)) and _plain_targets(statement)
+        for name in _stored(statement):
+            known = simple or _of_flytekit(statement, name) is not None
+            self._given.setdefault(name, []).append(_Given(at, statement, simple=known))
+
+    def variables(self, tree: ast.AST, before: Position) -> dict[str, Any]:
+        """Give the values of the names that code reads.
+
+        Raises
+        ------
+        NotLiteralError
+            If one of them is more than a literal.
+        """
+        found: dict[str, Any] = {}
+        for name in free_names(tree):
+            if name.id == "ImageSpec" and not self._before(name.id, before):
+                continue
+            if name.id not in found:
+                try:
+                    found[name.id] = self.value(name.id, before)
+                except NotLiteralError as error:
+                    raise NotLiteralError(error.why, name.lineno) from error
+        return found
+
+    def makers(self, before: Position) -> set[str]:
+        """Names that stand for ImageSpec at a place."""
+        return {"ImageSpec", *(name for name in self._given if self._is_maker(name, before))}
+
+    def _is_maker(self, name: str, before: Position) -> bool:
+        given = self._before(name, before)
+        return bool(given) and _of_flytekit(given[-1].statement, name) == "ImageSpec"
+
+    def _before(self, name: str, position: Position) -> list[_Given]:
+        return sorted(
+            (one for one in self._given.get(name, ()) if one.at < position), key=lambda one: one.at
+        )
+
+    def value(self, name: str, before: Position) -> Any:
+        """Give what a name stands for at a place.
+
+        Raises
+        ------
+        NotLiteralError
+            If that is more than a literal, or nothing gives it.
+        """
+        given = self._before(name, before)
+        for number, text in self._opaque:
+            if number < before[0] and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+                raise NotLiteralError(f"`{name}` may be set in cell {number}, which has to be run")
+        if not given:
+            if name == "CopyFileDetection":
+                return _imported(name)
+            raise NotLiteralError(f"`{name}` is given nowhere before")
+        last = given[-1]
+        if last.statement is None:
+            return last.value
+        if not last.simple or name in self._changed:
+            raise NotLiteralError(f"`{name}` ({self._place(last)}) has to be run")
+        value = self._evaluated(name, last)
+        if name in self._lent and isinstance(value, (list, dict, set)):
+            raise NotLiteralError(
+                f"`{name}` ({self._place(last)}) may be changed before it is used"
+            )
+        return value
+
+    def _evaluated(self, name: str, given: _Given) -> Any:
+        statement = given.statement
+        if (known := _of_flytekit(statement, name)) is not None:
+            return _imported(known)
+        value: ast.expr = statement.value  # type: ignore[union-attr]  # an assignment
+        try:
+            return self.evaluate(value, given.at)
+        except NotLiteralError as error:
+            raise NotLiteralError(f"`{name}` ({self._place(given)}): {error.why}") from error
+
+    def evaluate(self, expression: ast.expr, at: Position) -> Any:
+        """Evaluate a literal expression that stands at a place.
+
+        Raises
+        ------
+        NotLiteralError
+            If it is more.
+        """
+        require_literal(expression, self.makers(at))
+        scope = self.variables(expression, at)
+        if any(isinstance(n, ast.Name) and n.id == "ImageSpec" for n in ast.walk(expression)):
+            scope.setdefault("ImageSpec", _imported("ImageSpec"))
+        code = compile(ast.Expression(expression), "<literal>", "eval")
+        return eval(code, scope)  # noqa: S307 - nothing but literals: `require_literal`
+
+    def _place(self, given: _Given) -> str:
+        line = getattr(given.statement, "lineno", 0)
+        return f"cell {given.at[0]}" if given.at[0] else f"line {line}"
+
+
+def _of_flytekit(statement: ast.stmt | None, name: str) -> str | None:
+    """Give what an import from flytekit calls so, if it is a thing that is known."""
+    if not isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return None
+    for alias in statement.names:
+        if (alias.asname or alias.name).partition(".")[0] == name:
+            one = copy.copy(statement)
+            one.names = [alias]
+            if is_known_import(one):
+                is_module = isinstance(one, ast.Import)
+                return (alias.name if alias.asname else name) if is_module else alias.name
+    return None
+
+
+def _imported(name: str) -> Any:
+    """Give ImageSpec or CopyFileDetection, or a module of flytekit's that has them."""
+    import importlib
+
+    from flytekit import ImageSpec
+    from flytekit.constants import CopyFileDetection
+
+    known = {"ImageSpec": ImageSpec, "CopyFileDetection": CopyFileDetection}
+    return known[name] if name in known else importlib.import_module(name)
+
+
+def _plain_targets(statement: ast.Assign | ast.AnnAssign) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return statement.value is not None and all(isinstance(one, ast.Name) for one in targets)
+
+
+def _stored(statement: ast.stmt) -> Iterator[str]:
+    """Names that a statement gives, those that it imports or defines too."""
+    for node in _outer(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                yield (alias.asname or alias.name).partition(".")[0]
+    for node in ast.walk(statement):
+        # A function may set it at any time.
+        if isinstance(node, ast.Global):
+            yield from node.names
+
+
+def _outer(node: ast.AST) -> Iterator[ast.AST]:
+    """All of a statement but what has names of its own."""
+    yield node
+    if not isinstance(node, _INNER):
+        for child in ast.iter_child_nodes(node):
+            yield from _outer(child)
+
+
+def _changed(tree: ast.AST) -> Iterator[str]:
+    """Names whose values are changed in place: a list that something is appended to."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Attribute, ast.Subscript)):
+            by_name = isinstance(node, ast.Attribute) and node.attr in _CHANGERS
+            if (by_name or not isinstance(node.ctx, ast.Load)) and (root := _root(node)):
+                yield root
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _lent(tree: ast.AST) -> Iterator[str]:
+    """Names whose values others get, who may change them."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Name):
+            yield node.value.id
+        elif isinstance(node, ast.Call) and not _only_reads(node):
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from (value.id for value in values if isinstance(value, ast.Name))
+
+
+def _only_reads(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr in IMPORTED | {"join"}
+    return isinstance(call.func, ast.Name) and call.func.id in _READERS

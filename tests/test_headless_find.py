@@ -1,0 +1,250 @@
+"""`envd-magic check` and `preview`: what is found in files, without running them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from envd_magic.headless.find import find
+
+from .notebooks import SPEC, notebook, run, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names(path: Path) -> list[str]:
+    source = find(path)
+    assert source.error is None
+    return [spec.name for one in source.definitions for _, spec in one.images()]
+
+
+def why(path: Path) -> str:
+    return str(find(path).definitions[-1].error)
+
+
+def test_each_cell_of_the_magic_is_found_and_nothing_else(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "# %%envd_build",
+        "raise SystemExit",
+        f"%%envd_build a\n{SPEC}",
+        f"\n\n%%envd_build --name second\n{SPEC}",
+        f"%%envd_builder\n{SPEC}",
+        '%%envd_build\nname = "third"\npackages = ["attrs"]',
+        "%%envd_build --yaml\nname: fourth",
+    )
+    assert names(path) == ["trainer", "second", "third", "fourth"]
+
+
+def test_names_that_other_cells_give_literally_count(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "from flytekit import ImageSpec as Image\nNAME, _ = 'x', 1\nTAG = 'base'",
+        'PACKAGES = ["attrs"] + ["six"]\nprint(len(PACKAGES))\n%matplotlib inline',
+        "%%envd_build base --name $TAG\nImage(packages=[*PACKAGES, f'x=={1}'])",
+        "%%envd_build top\nImageSpec(name='top', base_image=base).with_commands(['ls'])",
+    )
+    assert names(path) == ["base", "top"]
+    spec = find(path).definitions[1].images()[0][1]
+    assert spec.base_image.packages == ["attrs", "six", "x==1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "cell", "expected"),
+    [
+        ("import os", "ImageSpec(packages=os.listdir())", "`os.listdir()` has to be run"),
+        ("P = ['a']\nP.append('b')", "ImageSpec(packages=P)", "`P` (cell 1) has to be run"),
+        ("P = ['a']\nchange(P)", "ImageSpec(packages=P)", "may be changed"),
+        ("P = ['a']\nQ = P", "ImageSpec(packages=P)", "may be changed"),
+        ("for P in []: pass", "ImageSpec(packages=P)", "`P` (cell 1) has to be run"),
+        ("%%time\nP = []", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
+        ("P = !ls", "ImageSpec(packages=P)", "`P` (cell 1): "),
+        ("P = []\n%run other.py P", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
+        ("x = 1", "ImageSpec(packages=P)", "`P` is given nowhere before"),
+        ("from mine import ImageSpec", SPEC, "`ImageSpec` (cell 1) has to be run"),
+        ("x = 1", "__import__('os').system('touch ran')\n" + SPEC, "has to be run"),
+        ("x = 1", "(lambda: 0)()\n" + SPEC, "has to be run"),
+        ("x = 1", "x = 9 ** 9 ** 9\n" + SPEC, "has to be run"),
+        ("x = 1", "f'{1:999999999}'\n" + SPEC, "has to be run"),
+        ("x = 1", "list = open\nlist('ran', 'w')\n" + SPEC, "has to be run"),
+        ("x = 1", "ImageSpec.__init__.__globals__\n" + SPEC, "has to be run"),
+    ],
+)
+def test_what_has_to_be_run_is_told_and_not_run(
+    tmp_path: Path, before: str, cell: str, expected: str
+) -> None:
+    path = write(tmp_path / "a.ipynb", before, f"%%envd_build\n{cell}")
+    assert expected in why(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ipynb"]
+
+
+def test_a_finding_names_the_cell_and_the_line_in_it(tmp_path: Path) -> None:
+    cell = '%%envd_build\nImageSpec(\n    name="x",\n    packages=["attrs", "no good"],\n)'
+    path = write(tmp_path / "a.ipynb", "# Text", cell)
+    result = run("check", path)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{path}:cell 2:4: error: packages['no good']: ")
+    assert result.stdout.count("\n") == 1
+
+
+def test_no_finding_is_told_with_exit_code_0(tmp_path: Path) -> None:
+    result = run("check", write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "no findings: 1 image in 1 file\n"
+
+
+def test_warnings_count_only_where_they_are_to(tmp_path: Path) -> None:
+    cell = '%%envd_build\nImageSpec(packages=["attrs"], conda_channels=["x"])'
+    path = write(tmp_path / "a.ipynb", cell)
+    assert (run("check", path).exit_code, run("check", "--strict", path).exit_code) == (0, 1)
+    assert "warning: conda_channels: " in run("check", path).stdout
+
+
+def test_a_mistake_in_the_options_is_told_at_their_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ipynb", f"%%envd_build --registery x\n{SPEC}")
+    result = run("check", path)
+    assert result.stdout.startswith(f"{path}:cell 1:1: error: ")
+    assert "did you mean --registry?" in result.stdout
+
+
+def test_files_are_meant_from_the_notebooks_folder(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("attrs\n")
+    cell = '%%envd_build\nImageSpec(requirements="requirements.txt")'
+    assert run("check", write(tmp_path / "a.ipynb", cell)).exit_code == 0
+    (tmp_path / "requirements.txt").unlink()
+    assert "error: requirements: " in run("check", tmp_path / "a.ipynb").stdout
+
+
+def test_settings_of_the_notebooks_project_count(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.envd_magic]\nregistry = "localhost:5000"\n')
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    assert find(path).definitions[0].images()[0][1].registry == "localhost:5000"
+
+
+def test_two_images_of_one_name_are_refused_unless_they_are_the_same(tmp_path: Path) -> None:
+    cell = f"%%envd_build\n{SPEC}"
+    assert run("check", write(tmp_path / "a.ipynb", cell, cell)).exit_code == 0
+    result = run("check", write(tmp_path / "b.ipynb", cell, cell.replace("attrs", "six")))
+    assert result.exit_code == 1
+    assert ":cell 2:2: error: name: two images are called 'trainer'" in result.stdout
+
+
+def test_a_python_file_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "flow.py"
+    path.write_text(
+        "import flytekit as fl\nfrom flytekit import ImageSpec, task\nimport nothing\n"
+        "open('ran', 'w')\nPACKAGES = ['attrs']\n"
+        "base = ImageSpec(\n    name='base',\n    packages=PACKAGES,\n)\n"
+        "@task(container_image=fl.ImageSpec(name='inner', base_image=base))\n"
+        "def t() -> None:\n    ImageSpec(name='never')\n"
+        "images = {'a': ImageSpec(name='a'), 'b': ImageSpec(name=nothing.name)}\n"
+    )
+    assert names(path) == ["base", "inner", "a"]
+    assert "`nothing.name` has to be run" in why(path)
+    assert not (tmp_path / "ran").exists()
+    assert f"{path}:13: warning: " in run("check", path).stdout
+
+
+def test_yaml_is_read_in_flytekits_form(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: x\npython_version: 3.10\n")
+    result = run("check", path)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{path}:2: error: python_version: YAML reads 3.10")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is no notebook: its JSON is broken"),
+        (b"\xff", "is not UTF-8, at byte 0"),
+        (b"[" * 100_000, "is no notebook"),
+        (b"{}", "without an nbformat"),
+        (b'{"nbformat": 3, "worksheets": []}', "of format 3, which is older than 4"),
+        (b'{"nbformat": 5}', "4 is the newest known"),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "'cells' is a required"),
+        (json.dumps(notebook("x")).replace(', "outputs": []', "").encode(), "(at cell 1)"),
+    ],
+)
+def test_what_is_no_notebook_is_said_and_exits_with_2(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(content)
+    for command in ("check", "preview"):
+        result = run(command, path)
+        assert result.exit_code == 2
+        assert expected in result.output
+        assert "Traceback" not in result.output
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    assert run("check", tmp_path / "a.ipynb").stderr == f"error: {tmp_path}/a.ipynb: is not there\n"
+    assert run("check", tmp_path / "a.ipynb").exit_code == 2
+
+
+def test_a_folder_stands_for_its_notebooks_and_the_python_with_imagespecs(tmp_path: Path) -> None:
+    write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    write(tmp_path / ".ipynb_checkpoints" / "a.ipynb", f"%%envd_build\n{SPEC}")
+    (tmp_path / "flow.py").write_text(f"from flytekit import ImageSpec\nx = {SPEC}\n")
+    (tmp_path / "other.py").write_text("1 +\n")
+    assert run("check", tmp_path).stderr == "no findings: 2 images in 2 files\n"
+
+
+def test_preview_shows_each_recipe_without_secrets(tmp_path: Path) -> None:
+    cell = '%%envd_build t\nImageSpec(pip_index="https://me:hunter2x@h/simple", packages=["attrs"])'
+    path = write(tmp_path / "a.ipynb", cell)
+    result = run("preview", path)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"# {path}:cell 1:2: t\n# flytekit:")
+    assert "hunter2x" not in result.stdout + run("preview", "--json", path).stdout
+    assert json.loads(run("preview", "--json", path).stdout)["variable"] == "t"
+
+
+def test_json_has_an_object_for_each_finding(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ipynb", '%%envd_build\nImageSpec(packages=["no good"])')
+    found = json.loads(run("check", "--json", path).stdout)
+    assert (found["path"], found["cell"], found["line"]) == (str(path), 1, 2)
+    assert (found["field"], found["kind"]) == ("packages['no good']", "error")
+
+
+def test_junit_has_a_test_for_each_cell(tmp_path: Path) -> None:
+    from xml.etree import ElementTree as ET
+
+    good, bad = f"%%envd_build\n{SPEC}", '%%envd_build\nImageSpec(packages=["no\\x07 good"])'
+    path = write(tmp_path / "a.ipynb", good, bad)
+    report = tmp_path / "report.xml"
+    assert run("check", "--junit", report, path).exit_code == 1
+    suite = ET.parse(report).getroot()[0]  # noqa: S314
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.find("failure") is not None for case in suite] == [False, True]
+
+
+def test_where_it_has_to_a_notebook_is_run_up_to_there(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "%load_ext envd_magic\nimport pathlib\npackages = sorted(['six', 'attrs'])\nwhich = '1'",
+        "%%envd_build --name base{which} base\nImageSpec(packages=packages[:int(which)])",
+        "assert base.packages == ['attrs']\n%envd build base\n%envd run base true",
+        "%%envd_build top\nImageSpec(name='top', base_image=base)",
+        "pathlib.Path('ran').touch()",
+    )
+    before = path.read_bytes()
+    assert run("check", "--strict", path).exit_code == 1
+    result = run("preview", "--execute", path)
+    assert result.exit_code == 0, result.output
+    assert f"{path}:cell 2:2: base\n# base1:" in result.stdout
+    assert f"{path}:cell 4:2: top\n# top:" in result.stdout
+    assert path.read_bytes() == before
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_cell_that_fails_when_it_is_run_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ipynb", "raise OSError('no disk')", "%%envd_build\nx()")
+    result = run("check", "--execute", path)
+    assert result.exit_code == 1
+    assert "error: cell 1 cannot be run: OSError: no disk" in result.stdout
