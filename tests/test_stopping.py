@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flytekit import ImageSpec
@@ -61,6 +62,26 @@ def test_push_that_hangs_is_given_up_when_the_user_interrupts(lab: Lab) -> None:
         # The engine has stopped pushing although the error, with all that it holds, is still here.
         assert registry.left.wait(_PATIENCE)
         assert caught.value.__cause__ is not None
+
+
+def test_interrupt_while_envd_is_being_started_leaves_no_envd(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen
+
+    def interrupted(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        process = begin(words, **options)
+        if "build" in words:
+            started.append(process)
+            os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setattr("envd_magic.envd.process.subprocess.Popen", interrupted)
+    with pytest.raises(BuildInterrupted):
+        build(ImageSpec(name="begun", commands=["sleep 600"]), force=True)
+    assert [process.poll() is not None for process in started] == [True]
 
 
 def test_stop_that_was_asked_before_the_build_ends_it_at_once(lab: Lab) -> None:

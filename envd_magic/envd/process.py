@@ -60,28 +60,31 @@ class Running:
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], folder: Path
     ) -> None:
-        watched, self._alive = os.pipe()
         program = shutil.which(command[0], path=environment.get("PATH"))
         if program is None:
-            os.close(watched)
-            os.close(self._alive)
             raise FileNotFoundError(f"there is no program {command[0]}")
+        watched, self._alive = os.pipe()
         words = ["/bin/sh", "-c", _WATCHED, "envd_magic", program, *command[1:]]
-        self._process = subprocess.Popen(
-            words,
-            env=dict(environment),
-            cwd=folder,
-            stdin=watched,
-            stdout=subprocess.PIPE,
-            # One pipe for both keeps the lines in order.
-            stderr=subprocess.STDOUT,
-            # A group of its own: the whole of it can be ended, and a terminal's Ctrl-C reaches
-            # it through us only.
-            start_new_session=True,
-            bufsize=0,
-            pipesize=_PIPE,
-        )
-        os.close(watched)
+        try:
+            self._process = subprocess.Popen(
+                words,
+                env=dict(environment),
+                cwd=folder,
+                stdin=watched,
+                stdout=subprocess.PIPE,
+                # One pipe for both keeps the lines in order.
+                stderr=subprocess.STDOUT,
+                # A group of its own: the whole of it can be ended, and a terminal's Ctrl-C reaches
+                # it through us only.
+                start_new_session=True,
+                bufsize=0,
+                pipesize=_PIPE,
+            )
+        except BaseException:
+            os.close(self._alive)
+            raise
+        finally:
+            os.close(watched)
 
     def __enter__(self) -> Running:  # noqa: PYI034 - it has no subclasses
         return self

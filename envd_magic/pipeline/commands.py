@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from envd_magic.envd.process import Running
 from envd_magic.errors import BootstrapError, BuildError, EnvdError, EnvdNotFoundError
 from envd_magic.pipeline.folders import build_folder
+from envd_magic.shell import interrupts_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,11 +71,14 @@ class Commands:
 
     def _run(self, words: list[str], folder: Path, kind: type[EnvdError]) -> None:
         path = self.program.path
-        try:
-            running = Running([str(path), *words], self.environment, folder)
-        except OSError as error:
-            raise EnvdNotFoundError(f"{path} cannot be run: {error}") from error
-        with running:
+        with ExitStack() as stack:
+            try:
+                # An interrupt in the middle of this would leave a command that nobody knows of.
+                with interrupts_wait():
+                    running = Running([str(path), *words], self.environment, folder)
+                    stack.enter_context(running)
+            except OSError as error:
+                raise EnvdNotFoundError(f"{path} cannot be run: {error}") from error
             said = self.log.read(running.chunks())
             code = running.wait()
         if code != 0:
