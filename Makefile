@@ -15,6 +15,7 @@ demo: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_browser
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

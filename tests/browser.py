@@ -245,4 +245,9 @@ def picture(what: Locator, name: str) -> None:
     """Take a picture, if somebody wants pictures."""
     folder = os.environ.get("ENVD_MAGIC_PICTURES")
     if folder:
+        size = what.page.viewport_size
+        assert size is not None
+        # All of it at once: what is scrolled away is not in the picture.
+        what.page.set_viewport_size({**size, "height": 2000})
+        what.scroll_into_view_if_needed()
         what.screenshot(path=Path(folder) / f"{name}.png")

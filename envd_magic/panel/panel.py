@@ -61,7 +61,7 @@ class BuildPanel(widgets.VBox):
         self._preview = Preview()
         self._outcome = Outcome()
         self._make_buttons(variable)
-        super().__init__([self._top(), self._actions(), self._outcome.box])
+        super().__init__([self._top(), self._outcome.box])
         self.add_class("envd-panel")
         self.restore(spec)
 
@@ -102,7 +102,8 @@ class BuildPanel(widgets.VBox):
             titles=list(groups),
         )
         form = widgets.VBox([*common, tabs], layout=_HALF)
-        return widgets.HBox([form, widgets.VBox([self._preview.box], layout=_HALF)], layout=_FLOW)
+        beside = widgets.VBox([self._preview.box, self._actions()], layout=_HALF)
+        return widgets.HBox([form, beside], layout=_FLOW)
 
     def _actions(self) -> widgets.Widget:
         row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="8px")
