@@ -27,7 +27,8 @@ test: check
 
 pictures: $(VENV)/.installed
 	mkdir -p notebooks/pictures
-	ENVD_MAGIC_PICTURES=notebooks/pictures $(BIN)/python -m pytest -q tests/test_browser.py -k result \
+	ENVD_MAGIC_PICTURES=notebooks/pictures $(BIN)/python -m pytest -q tests/test_browser.py tests/test_panel.py \
+		-k "result or nothing or bad_input or a_failure" \
 		--basetemp=/tmp/envd_magic_pictures
 
 clean:

@@ -43,9 +43,15 @@ def _alone(browser: Browser, server: Server) -> Iterator[None]:
 
 
 def open_panel(
-    browser: Browser, server: Server, name: str, *cells: str, width: int = 1200
+    browser: Browser,
+    server: Server,
+    name: str,
+    *cells: str,
+    width: int = 1200,
+    theme: str = "JupyterLab Light",
 ) -> Notebook:
     """Open a notebook whose first cell shows a panel."""
+    server.theme(theme)
     notebook = open_notebook(browser, server, f"panel-{name}", [PANEL, *cells], width=width)
     notebook.run(0)
     notebook.wait(0)
@@ -271,13 +277,12 @@ def test_every_control_has_a_name(server: Server, browser: Browser) -> None:
 def test_what_the_panel_says_can_be_read_in_each_theme(
     server: Server, browser: Browser, theme: str
 ) -> None:
-    server.theme(theme)
-    notebook = open_panel(browser, server, theme.rsplit(maxsplit=1)[-1].lower(), width=700)
+    name = theme.rpartition(" ")[2].lower()
+    notebook = open_panel(browser, server, name, width=700, theme=theme)
     box(notebook, "Packages").fill("a b c")
     notebook.main.get_by_role("status", name="Packages says").get_by_text("a b c").wait_for()
     parts = notebook.main.locator(
         ".envd-panel [role=status] div, .envd-code span, .envd-take button"
     )
     assert min(float(part.evaluate(CONTRAST)) for part in parts.all()) >= 4.5
-    picture(notebook.cell(0), f"panel-{theme.rsplit(maxsplit=1)[-1].lower()}")
-    server.theme("JupyterLab Light")
+    picture(notebook.cell(0), f"panel-{name}")

@@ -66,7 +66,7 @@ class BuildPanel(widgets.VBox):
         self.restore(spec)
 
     def _make_buttons(self, variable: str) -> None:
-        wide = widgets.Layout(width="auto")
+        wide, short = widgets.Layout(width="auto"), widgets.Layout(width="6em")
         self._variable = widgets.Text(
             value=variable, description="Variable", placeholder="trainer", style=_TEXT, layout=wide
         )
@@ -77,11 +77,11 @@ class BuildPanel(widgets.VBox):
         self._force = widgets.Checkbox(
             value=False, description="Build even if it is there", indent=False, layout=wide
         )
-        self._build = widgets.Button(description="Build", button_style="primary")
+        self._build = widgets.Button(description="Build", button_style="primary", layout=short)
         self._build.on_click(lambda _: self._begin(push=None if self._push_too.value else False))
-        self._push = widgets.Button(description="Push")
+        self._push = widgets.Button(description="Push", layout=short)
         self._push.on_click(lambda _: self._begin(push=True))
-        self._cancel = widgets.Button(description="Cancel", disabled=True)
+        self._cancel = widgets.Button(description="Cancel", disabled=True, layout=short)
         self._cancel.on_click(lambda _: self.cancel())
         self._state = widgets.HTML()
         self._history = widgets.Dropdown(
