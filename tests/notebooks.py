@@ -20,7 +20,9 @@ def notebook(*sources: str, **metadata: Any) -> dict[str, Any]:
 
 
 def _cell(number: int, source: str) -> dict[str, Any]:
-    cell: dict[str, Any] = {
+    lines = source.splitlines(keepends=True)
+    cell: dict[str, Any] = {"cell_type": "markdown", "id": f"cell-{number}", "metadata": {}}
+    cell["source"] = lines
         "cell_type": "markdown",
         "id": f"cell-{number}",
         "metadata": {},

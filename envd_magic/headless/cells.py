@@ -10,6 +10,7 @@ from envd_magic.headless.find import Definition, evaluate
 from envd_magic.headless.literal import NotLiteralError, require_literal
 from envd_magic.headless.notebook import parse_notebook
 from envd_magic.headless.scope import Scope
+from envd_magic.records.cell import KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,8 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
     from envd_magic.interactive.options import HelpRequested, build_parser, expanded
 
     line, text, first = parts
-    found = Definition(path, cell.number, first, text, id=cell.id)
+    found = Definition(path, cell.number, first, text, id=cell.id, source=cell.source)
+    found.record = cell.metadata.get(KEY)
     before = (cell.number, 0)
     try:
         found.options = build_parser().parse_line(expanded(line, _names_in(line, scope, before)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.headless.find import Definition, inside, place
 from envd_magic.headless.literal import NotLiteralError
+from envd_magic.records.cell import drift
 from envd_magic.spec.secrets import Secrets, spec_secrets
 
 if TYPE_CHECKING:
@@ -86,9 +87,35 @@ def error_finding(definition: Definition, error: Exception) -> list[Finding]:
     return [Finding(definition.path, definition.cell, max(1, definition.line - 1), "", text)]
 
 
+def before_building(source: Source) -> list[Finding]:
+    """Look for what keeps a file's images from being built, what has to be run among it."""
+    found: list[Finding] = []
+    with inside(source.path):
+        for definition in source.definitions:
+            if definition.is_preview:
+                continue
+            if definition.error is not None:
+                found += error_finding(definition, definition.error)
+            found += [one for one in _of_images(definition) if one.fatal]
+    return [*found, *same_names(source.definitions)]
+
+
 def _of_definition(definition: Definition) -> Iterator[Finding]:
     if definition.error is not None:
         yield from error_finding(definition, definition.error)
+    yield from _of_images(definition)
+    specs = [spec for _, spec in definition.images()]
+    if definition.record is not None and specs and not definition.is_preview:
+        try:
+            reason = drift(definition.record, specs)
+        except (EnvdMagicError, OSError, ValueError):
+            # A file that is not there, which is told above.
+            return
+        if reason:
+            yield Finding(definition.path, definition.cell, 1, "", reason)
+
+
+def _of_images(definition: Definition) -> Iterator[Finding]:
     for _, spec in definition.images():
         secrets = spec_secrets(spec)
         for problem in _problems(spec):

@@ -150,3 +150,72 @@ def _summary(sources: list[Source], findings: int) -> str:
         f"{images} image{'' if images == 1 else 's'} in {len(sources)} file"
         f"{'' if len(sources) == 1 else 's'}"
     )
+
+
+@main.command()
+@_paths
+@_execute
+@_timeout
+@_json
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Build N at once."
+)
+@click.option("--registry", metavar="REGISTRY", help="Registry of all images.")
+@click.option("--context", metavar="NAME", help="envd context to build in.")
+@click.option("--push/--no-push", default=None, help="Push the images, or do not.")
+@click.option("--force", is_flag=True, help="Build images that are there, too.")
+@click.option("--no-record", is_flag=True, help="Write no record of the builds into notebooks.")
+def build(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) -> None:  # noqa: FBT001
+    """Build all images that files define.
+
+    Nothing is built or written where a file cannot be read or an image cannot be known. After a
+    build the notebook's cell holds a record of it in its metadata, for `envd-magic check`.
+    """
+    from envd_magic.headless.check import before_building
+    from envd_magic.headless.find import with_registry
+
+    sources = _sources(paths, execute=execute, timeout=timeout)
+    for source in sources:
+        if source.error is not None:
+            raise source.error
+        with_registry(source, given["registry"])
+    bad = [one for source in sources for one in before_building(source)]
+    for finding in bad:
+        click.echo(str(finding), err=True)
+    if bad:
+        click.echo("Nothing was built", err=True)
+        sys.exit(FOUND)
+    sys.exit(_build(sources, given))
+
+
+def _build(sources: list[Source], given: dict[str, Any]) -> int:
+    from envd_magic.headless.building import ENDED_WELL, Recorder, build_all, tasks_of
+    from envd_magic.headless.progress import choose_progress, summary
+    from envd_magic.interactive.settings import project_settings
+    from envd_magic.pipeline.build import Options
+
+    groups = tasks_of(sources)
+    tasks = [task for group in groups for task in group]
+    recorder = Recorder(lambda text: click.echo(text, err=True))
+    recorder.expect(groups)
+    settings = project_settings()
+    options = Options(
+        context=given["context"] or settings.setting("context"),
+        push=settings.setting("push") if given["push"] is None else given["push"],
+        force=given["force"],
+        telemetry=settings.setting("telemetry"),
+    )
+    progress = choose_progress(tasks, as_json=given["as_json"])
+    try:
+        build_all(
+            groups,
+            options,
+            given["jobs"],
+            progress,
+            (lambda _task: None) if given["no_record"] else recorder.ended,
+        )
+    finally:
+        progress.close()
+        click.echo(summary(tasks), err=True)
+    good = all(task.card is not None and task.card.state in ENDED_WELL for task in tasks)
+    return OK if good and not recorder.failed else FOUND

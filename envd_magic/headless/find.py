@@ -51,6 +51,10 @@ class Definition:
         True if the text is YAML.
     id
         The cell's name in the notebook, "" if it has none.
+    source
+        All of the cell, the magic's line too.
+    record
+        What the cell remembers of its last build, None if nothing.
     """
 
     path: Path
@@ -63,6 +67,8 @@ class Definition:
     error: Exception | None = None
     yaml: bool = False
     id: str = ""
+    source: str = ""
+    record: object = None
 
     @property
     def where(self) -> str:
@@ -180,6 +186,20 @@ def evaluate(definition: Definition, text: str, variables: Mapping[str, Any]) ->
         definition.error = error
     except Exception as error:  # noqa: BLE001 - whatever a literal raises: `"a" + 1`
         definition.error = CellError(Problem("", f"{type(error).__name__}: {error}"))
+
+
+def with_registry(source: Source, registry: str | None) -> None:
+    """Let all images of a file be for one registry, where one is named."""
+    from envd_magic.spec.cell import with_options
+
+    for definition in source.definitions:
+        if registry and definition.specs is not None:
+            try:
+                definition.specs = definition.specs.mapped(
+                    lambda spec: with_options(spec, {"registry": registry})
+                )
+            except EnvdMagicError as error:
+                definition.error = error
 
 
 def read_text(path: Path) -> str:

@@ -1,0 +1,86 @@
+"""Events of builds as JSON and back: one form for recordings and for programs that listen."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envd_magic.pipeline import events as kinds
+from envd_magic.pipeline.result import BuildResult, Step
+
+if TYPE_CHECKING:
+    from envd_magic.pipeline.events import Event
+
+_KINDS: dict[str, type] = {
+    "started": kinds.Started,
+    "finished": kinds.Finished,
+    "phase": kinds.PhaseChanged,
+    "notice": kinds.Notice,
+    "output": kinds.Output,
+    "step_started": kinds.StepStarted,
+    "step_cached": kinds.StepCached,
+    "step_done": kinds.StepDone,
+    "step_failed": kinds.StepFailed,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def to_json(event: Event) -> dict[str, Any] | None:
+    """Give an event as values of JSON; None for one that tells nothing."""
+    if isinstance(event, kinds.Tick):
+        return None
+    told: dict[str, Any] = {"event": _NAMES[type(event)]}
+    if isinstance(event, kinds.Output):
+        return {**told, "text": event.text}
+    if isinstance(event, kinds.Finished):
+        return {**told, "result": result_to_json(event.result)}
+    told |= dataclasses.asdict(event)
+    if isinstance(event, kinds.PhaseChanged):
+        told["phase"] = event.phase.name
+    elif isinstance(event, kinds.Started):
+        told["log_file"] = _text(event.log_file)
+    return told
+
+
+def result_to_json(result: BuildResult) -> dict[str, Any]:
+    """Give a result as values of JSON."""
+    return {**dataclasses.asdict(result), "log_file": _text(result.log_file)}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def from_json(told: dict[str, Any]) -> Event:
+    """Give the event that :func:`to_json` was given.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those that are known.
+    """
+    try:
+        kind = _KINDS[told["event"]]
+        values = {name: value for name, value in told.items() if name != "event"}
+        if kind is kinds.Finished:
+            return kinds.Finished(result_from_json(values["result"]))
+        if kind is kinds.PhaseChanged:
+            values["phase"] = kinds.Phase[values["phase"]]
+        if kind is kinds.StepFailed:
+            values["lines"] = tuple(values["lines"])
+        if kind is kinds.Started and values.get("log_file"):
+            values["log_file"] = Path(values["log_file"])
+        event: Event = kind(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no event that is known: {str(told)[:80]}") from error
+    return event
+
+
+def result_from_json(told: dict[str, Any]) -> BuildResult:
+    """Give the result that :func:`result_to_json` was given."""
+    values = dict(told)
+    values["steps"] = tuple(Step(**step) for step in values.get("steps", ()))
+    values["warnings"] = tuple(values.get("warnings", ()))
+    values["log_file"] = Path(values["log_file"]) if values.get("log_file") else None
+    return BuildResult(**values)

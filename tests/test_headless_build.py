@@ -1,0 +1,125 @@
+"""`envd-magic build`: several images of notebooks at once, and what is written of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .notebooks import SPEC, run, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .lab import Lab
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["%%envd_build\nImageSpec(packages=['no good'])"], "error: packages['no good']"),
+        (["%%envd_build\nImageSpec(name=x)"], "`x` is given nowhere before; --execute runs"),
+        ([f"%%envd_build\n{SPEC}", f"%%envd_build\n{SPEC[:-1]}, env={{}})"], "two images are"),
+        (["%%envd_build --nope\nx"], "there is no option --nope"),
+    ],
+)
+def test_nothing_is_built_where_one_image_is_wrong(
+    tmp_path: Path, cells: list[str], expected: str
+) -> None:
+    bad = write(tmp_path / "a.ipynb", *cells)
+    good = write(tmp_path / "b.ipynb", f"%%envd_build\n{SPEC}")
+    before = good.read_bytes(), bad.read_bytes()
+    result = run("build", good, bad)
+    assert result.exit_code == 1
+    assert expected in result.stderr
+    assert result.stderr.endswith("Nothing was built\n")
+    assert (good.read_bytes(), bad.read_bytes()) == before
+
+
+def test_a_file_that_is_no_notebook_ends_it_with_2(tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text("{}")
+    result = run("build", tmp_path / "a.ipynb")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_cells_that_only_show_are_not_built(tmp_path: Path) -> None:
+    result = run("build", write(tmp_path / "a.ipynb", f"%%envd_build --dry-run\n{SPEC}"))
+    assert (result.exit_code, result.stderr) == (0, "nothing to build\n")
+
+
+@pytest.mark.parametrize("word", ["--jobs=0", "--nope", "-j"])
+def test_a_command_that_is_wrong_ends_with_2(word: str) -> None:
+    assert run("build", word, "x.ipynb").exit_code == 2
+
+
+def test_help_tells_the_exit_codes() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "130  it was stopped" in result.stdout
+
+
+def test_no_engine_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    result = run("build", path)
+    assert result.exit_code == 1
+    assert "Failed to build: trainer" in result.stdout
+    assert "Traceback" not in result.output
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_all_are_built_at_once_one_that_fails_stops_no_other(lab: Lab, tmp_path: Path) -> None:
+    mark = os.urandom(4).hex()
+    path = write(
+        tmp_path / "a.ipynb",
+        f"%%envd_build one\nImageSpec(name='one', env={{'M': '{mark}'}}, commands=['true'])",
+        f"%%envd_build bad\nImageSpec(name='bad', commands=['echo {mark}; exit 3'])",
+        f"%%envd_build two\n[ImageSpec(name=f'two{{n}}', env={{'M': '{mark}'}}) for n in '12']",
+    )
+    result = run("build", "-j", "3", "--json", path)
+    assert result.exit_code == 1, result.output
+    told = events(result.stdout)
+    ends = {one["build"]: one["status"] for one in told if one["event"] == "ended"}
+    assert ends == {"one": "built", "bad": "failed", "two[0]": "built", "two[1]": "built"}
+    assert result.stderr == "3 built, 1 failed to build\n"
+    cells = json.loads(path.read_text())["cells"]
+    records = [cell["metadata"]["envd_magic"] for cell in cells]
+    assert [one["status"] for one in records[:2]] == ["built", "failed"]
+    assert [one["image"].partition(":")[0] for one in records[2]] == ["two1", "two2"]
+    # Again: what is there is not built, and the records of it stay.
+    again = run("build", "-j", "3", path)
+    assert "Already there: one:" in again.stdout
+    assert "[bad] FAILED  run 1 command" in again.stdout
+    assert json.loads(path.read_text())["cells"][0] == cells[0]
+    assert run("check", path).stdout.count("\n") == 1
+
+
+def test_ctrl_c_ends_all_that_run(lab: Lab, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "%%envd_build one\nImageSpec(name='one', commands=['sleep 301'])",
+        "%%envd_build two\nImageSpec(name='two', commands=['sleep 302'])",
+    )
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "envd_magic", "build", "-j2", "--json", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    waiting = {"one", "two"}
+    for line in process.stdout:
+        one = json.loads(line)
+        if one["event"] == "step_started" and one.get("field") == "commands":
+            waiting.discard(one["build"])
+        if not waiting:
+            break
+    process.send_signal(2)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert path.read_bytes() == before
