@@ -21,16 +21,10 @@ def notebook(*sources: str, **metadata: Any) -> dict[str, Any]:
 
 def _cell(number: int, source: str) -> dict[str, Any]:
     lines = source.splitlines(keepends=True)
-    cell: dict[str, Any] = {"cell_type": "markdown", "id": f"cell-{number}", "metadata": {}}
-    cell["source"] = lines
-        "cell_type": "markdown",
-        "id": f"cell-{number}",
-        "metadata": {},
-        "source": source,
-    }
-    if not source.startswith("# "):
-        cell |= {"cell_type": "code", "execution_count": None, "outputs": []}
-    return cell
+    cell: dict[str, Any] = {"id": f"cell-{number}", "metadata": {}, "source": lines}
+    if source.startswith("# "):
+        return {**cell, "cell_type": "markdown"}
+    return {**cell, "cell_type": "code", "execution_count": None, "outputs": []}
 
 
 def write(path: Path, *sources: str) -> Path:

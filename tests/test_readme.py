@@ -32,3 +32,18 @@ def test_it_begins_with_the_two_commands() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
     assert lines[3].startswith("make demo")
     assert lines[4].startswith("make test")
+
+
+def test_every_command_and_option_of_the_command_line_is_described() -> None:
+    from envd_magic.headless.cli import main
+
+    text = README.read_text(encoding="utf-8")
+    left_out = []
+    for name, command in main.commands.items():
+        left_out += [name] if f"envd-magic {name}" not in text else []
+        for option in command.params:
+            names = [one for one in (*option.opts, *option.secondary_opts) if one.startswith("--")]
+            short = [f"{one} " for one in option.opts if len(one) == 2]
+            if names and not any(one in text for one in (*names, *short)):
+                left_out.append(f"{name} {names[0]}")
+    assert left_out == []
