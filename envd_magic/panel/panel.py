@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from IPython.core.error import UsageError
 
+from envd_magic.errors import EnvdMagicError
 from envd_magic.interactive.choose import is_name, spec_variables
 from envd_magic.panel.building import PanelScreen, start, with_settings
 from envd_magic.panel.controls import BASES, COMMON, Control, grouped
@@ -54,7 +56,10 @@ class BuildPanel(widgets.VBox):
         self._magic = _magic()
         self._job: Job | None = None
         self._fault: tuple[str, ...] = ()
+        self._bound = ""
         self._timer: asyncio.TimerHandle | None = None
+        # What a person does and what a build tells come on different threads.
+        self._turn = threading.RLock()
         self._form = Form(self._magic.shell.user_ns)
         self._reading: Reading | None = None
         self._controls = {field.name: Control(field, self._typed) for field in FIELDS}
@@ -146,9 +151,10 @@ class BuildPanel(widgets.VBox):
         self._controls["registry"].suggest(seen_registries())
 
     def _typed(self, name: str, text: str) -> None:
-        self._form.texts[name] = text
-        self._fault = tuple(each for each in self._fault if each != name)
-        self._refresh()
+        with self._turn:
+            self._form.texts[name] = text
+            self._fault = tuple(each for each in self._fault if each != name)
+            self._refresh()
         if name == "env":
             self._hide_soon()
 
@@ -212,6 +218,7 @@ class BuildPanel(widgets.VBox):
         if reading is None or reading.spec is None or self._outcome.running:
             return
         self._fault = ()
+        self._bound = self._variable.value.strip()
         self._outcome.begin()
         self._preview.built()
         screen = PanelScreen(self._outcome.log, self._updated, self._finished)
@@ -220,11 +227,11 @@ class BuildPanel(widgets.VBox):
                 self._magic,
                 reading.spec,
                 screen,
-                self._variable.value.strip() or None,
+                self._bound or None,
                 push=push,
                 force=self._force.value,
             )
-        except UsageError as error:
+        except (UsageError, EnvdMagicError) as error:
             self._outcome.end("", str(error))
         self._refresh()
         self._show_history()
@@ -244,10 +251,11 @@ class BuildPanel(widgets.VBox):
             self._say(f"{STATES[card.state]} {card.title}: {where}")
 
     def _finished(self, card: Card) -> None:
-        self._fault = card.fields
-        self._outcome.finish(card, self._variable.value.strip())
-        self._refresh()
-        self._show_history()
+        with self._turn:
+            self._fault = card.fields
+            self._outcome.finish(card, self._bound)
+            self._refresh()
+            self._show_history()
 
     def _show_history(self) -> None:
         jobs = [job for job in reversed(self._magic.jobs.all()) if len(job.specs.items) == 1]
