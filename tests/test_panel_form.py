@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright._impl._driver import compute_driver_executable
 
 from envd_magic.panel.code import as_cell, as_python, as_yaml
 from envd_magic.panel.form import Form
@@ -215,9 +215,8 @@ def test_no_code_becomes_markup(text: str) -> None:
 
 def javascript(expression: str) -> Any:
     """Evaluate an expression with the panel's script, in node."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no node; the browser's tests use the script as well")
+    # The node that playwright brings along.
+    node, _ = compute_driver_executable()
     source = SCRIPT.read_text(encoding="utf-8").replace("export default", "export const part =")
     program = f"{source}\nconsole.log(JSON.stringify({expression}));"
     ran = subprocess.run(

@@ -36,12 +36,14 @@ export function tidy(text) {
 
 /** The lines that have come, put together from pieces. */
 export class Lines {
-  constructor() {
-    this.clear();
-  }
+  /** @type {string[]} */
+  all = [];
+  rest = "";
+  next = -1;
+  dropped = 0;
+  decoder = new TextDecoder("utf-8");
 
   clear() {
-    /** @type {string[]} */
     this.all = [];
     this.rest = "";
     this.next = -1;
