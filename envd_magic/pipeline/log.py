@@ -148,8 +148,7 @@ class BuildLog:
     def _note(self, event: StepEvent) -> StepEvent:
         """Keep a step as it is now, and give the event as people are to read it."""
         key = (self._run, event.number)
-        field = field_of(event.name)
-        name = self._described(event.name, field)
+        name, field = self._described(event.name, field_of(event.name))
         seconds = time.monotonic() - self._began.setdefault(key, time.monotonic())
         if isinstance(event, StepStarted):
             self._steps[key] = Step(name, "running", field=field)
@@ -165,19 +164,20 @@ class BuildLog:
             self.failure = told
         return told
 
-    def _described(self, name: str, field: str) -> str:
+    def _described(self, name: str, field: str) -> tuple[str, str]:
         """Prefer the recipe's words to a script's first lines, or to the base's private name."""
         if self.recipe is not None and name.startswith("docker-image://127.0.0.1:"):
-            return f"base image {self.recipe.base}"
+            return f"base image {self.recipe.base}", field
         if name == "local://build-context":
-            return "send the build folder"
+            return "send the build folder", field
         copied = _COPY.match(name)
         start = f'io.copy(source="{copied[1]}' if copied else "run("
         if self.recipe is not None and (copied or _MARK.search(name)):
             for rule in self.recipe.rules:
-                if rule.fields[0] == field and rule.detail and rule.text.startswith(start):
-                    return rule.detail
-        return name.splitlines()[0] if name else name
+                ours = copied is not None or rule.fields[0] == field
+                if ours and rule.detail and rule.text.startswith(start):
+                    return rule.detail, rule.fields[0]
+        return name.splitlines()[0] if name else name, field
 
     @property
     def steps(self) -> tuple[Step, ...]:

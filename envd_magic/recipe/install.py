@@ -126,7 +126,11 @@ def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) 
     words = [["-r", name] for name in (requirements.files and [requirements.main]) or []]
     words += [["-r", "packages.txt"]] if packages else []
     # With hashes in one of them, pip would ask for hashes of all that is in the same call.
-    installs = words if requirements.hashed else [[word for pair in words for word in pair]]
+    if requirements.hashed:
+        # pip asks for all hashes where one is given, uv where it is told to.
+        installs = [[*words[0], "--require-hashes"], *words[1:]]
+    else:
+        installs = [[word for pair in words for word in pair]]
     names = [requirement_name(item) for item in packages] + requirements.names
     asked = {
         "files": files,

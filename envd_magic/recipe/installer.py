@@ -229,8 +229,36 @@ def with_uv(
     run += ["--no-progress", *options]
     run += upgraded(settings, asked)
     run += constrained(run, work, asked, environment)
+    before = records()
     for number, words in enumerate(asked["installs"]):
         attempt([*run, "--compile-bytecode", *words.split()], environment, last=number > 0)
+    for record in records() - before:
+        tidy(record[0], asked.get("names", [None]))
+
+
+def records() -> set[tuple[Path, int]]:
+    """Find the lists of files that are installed with each package, and when they were written."""
+    found = [path for folder in sys.path for path in Path(folder).glob("*.dist-info/RECORD")]
+    return {(path, path.stat().st_mtime_ns) for path in found}
+
+
+def tidy(record: Path, names: list[str | None]) -> None:
+    """Take away what uv notes for itself, and its mark of what was asked for by name.
+
+    uv sets that mark on all, pip on what was named.
+    """
+    extra = ["uv_cache.json", "uv_build.json"]
+    name = record.parent.name.partition("-")[0]
+    if None not in names and normal(name) not in [normal(asked or "") for asked in names]:
+        extra.append("REQUESTED")
+    gone = [file for file in extra if (record.parent / file).exists()]
+    for file in gone:
+        (record.parent / file).unlink()
+    if gone:
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        starts = tuple(f"{record.parent.name}/{file}," for file in gone)
+        kept = [line for line in lines if not line.startswith(starts)]
+        record.write_text("".join(kept), encoding="utf-8")
 
 
 def upgraded(settings: Settings, asked: dict[str, Any]) -> list[str]:
@@ -328,6 +356,9 @@ def install(asked: dict[str, Any], work: Path) -> None:
         "PIP_BREAK_SYSTEM_PACKAGES": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
+    if sys.prefix == sys.base_prefix:
+        # What is editable has to stay; pip's own choice is the folder that it runs in.
+        environment.setdefault("PIP_SRC", "/usr/local/src")
     settings = pip_settings() + argument_settings(asked.get("arguments", []))
     first, further = indexes(settings, asked)
     # By the environment, since arguments can be read in the list of processes.
