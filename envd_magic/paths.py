@@ -23,6 +23,18 @@ def log_folder() -> Path:
     return _private("log", platformdirs.user_log_dir("envd_magic"))
 
 
+def data_folder() -> Path:
+    """Folder for what cannot be made again: the history of builds."""
+    return _private("data", platformdirs.user_data_dir("envd_magic"))
+
+
+def recording_folder() -> Path:
+    """Folder of the recordings of the last builds."""
+    return _private(
+        "recordings", str(Path(platformdirs.user_cache_dir("envd_magic"), "recordings"))
+    )
+
+
 def upload_folder() -> Path:
     """Folder of files that came from a browser."""
     return _private("upload", str(Path(platformdirs.user_data_dir("envd_magic"), "upload")))

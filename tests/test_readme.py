@@ -47,3 +47,12 @@ def test_every_command_and_option_of_the_command_line_is_described() -> None:
             if names and not any(one in text for one in (*names, *short)):
                 left_out.append(f"{name} {names[0]}")
     assert left_out == []
+
+
+def test_every_command_of_the_magic_is_described() -> None:
+    from envd_magic.interactive.commands import COMMANDS
+
+    text = README.read_text(encoding="utf-8")
+    assert [
+        name for name in COMMANDS if f"%envd {name}" not in text and f"`{name}`" not in text
+    ] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -220,6 +221,35 @@ class Recorder:
             except FileError as error:
                 self.failed = True
                 self._tell(f"error: {error}")
+
+
+def recordings_saver(target: Path | None, count: int) -> Callable[[Task], None]:
+    """Give what saves the recording of a build where the user wants it.
+
+    Raises
+    ------
+    FileError
+        If it is a file, and there are several builds.
+    """
+    if target is None:
+        return lambda _task: None
+    if count > 1 and not target.is_dir():
+        raise FileError(
+            f"--record {target}: {count} images are built, and a recording is of one; name a "
+            "folder that is there"
+        )
+    place = target.resolve()
+
+    def save(task: Task) -> None:
+        from envd_magic.pipeline.keep import kept_recording
+        from envd_magic.records.recording import copy_recording
+
+        source = kept_recording(task.result.log_file) if task.result else None
+        if source is not None and source.is_file():
+            name = re.sub(r"[^A-Za-z0-9._-]+", "_", task.name)
+            copy_recording(source, place / f"{name}.jsonl.gz" if place.is_dir() else place)
+
+    return save
 
 
 def _envd_version() -> str:

@@ -7,15 +7,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.headless.find import Definition, evaluate
-from envd_magic.headless.literal import NotLiteralError, require_literal
-from envd_magic.headless.notebook import parse_notebook
 from envd_magic.headless.scope import Scope
 from envd_magic.records.cell import KEY
+from envd_magic.records.notebook import parse_notebook
+from envd_magic.spec.literal import NotLiteralError, require_literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envd_magic.headless.notebook import Cell
+    from envd_magic.records.notebook import Cell
 
 _MAGIC = re.compile(r"\s*%%envd_build(?![\w.])[ \t]*(.*)\n?", re.MULTILINE)
 _CELL_MAGIC = re.compile(r"\s*%%\w")

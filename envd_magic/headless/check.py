@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.headless.find import Definition, inside, place
-from envd_magic.headless.literal import NotLiteralError
 from envd_magic.records.cell import drift
+from envd_magic.spec.literal import NotLiteralError
 from envd_magic.spec.secrets import Secrets, spec_secrets
 
 if TYPE_CHECKING:

@@ -164,6 +164,12 @@ def _summary(sources: list[Source], findings: int) -> str:
 @click.option("--context", metavar="NAME", help="envd context to build in.")
 @click.option("--push/--no-push", default=None, help="Push the images, or do not.")
 @click.option("--force", is_flag=True, help="Build images that are there, too.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save a recording; of several images, one each in the folder FILE.",
+)
 @click.option("--no-record", is_flag=True, help="Write no record of the builds into notebooks.")
 def build(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) -> None:  # noqa: FBT001
     """Build all images that files define.
@@ -189,13 +195,20 @@ def build(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) ->
 
 
 def _build(sources: list[Source], given: dict[str, Any]) -> int:
-    from envd_magic.headless.building import ENDED_WELL, Recorder, build_all, tasks_of
+    from envd_magic.headless.building import (
+        ENDED_WELL,
+        Recorder,
+        build_all,
+        recordings_saver,
+        tasks_of,
+    )
     from envd_magic.headless.progress import choose_progress, summary
     from envd_magic.interactive.settings import project_settings
     from envd_magic.pipeline.build import Options
 
     groups = tasks_of(sources)
     tasks = [task for group in groups for task in group]
+    save = recordings_saver(given["record"], len(tasks))
     recorder = Recorder(lambda text: click.echo(text, err=True))
     recorder.expect(groups)
     settings = project_settings()
@@ -217,5 +230,26 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     finally:
         progress.close()
         click.echo(summary(tasks), err=True)
+        for task in tasks:
+            save(task)
     good = all(task.card is not None and task.card.state in ENDED_WELL for task in tasks)
     return OK if good and not recorder.failed else FOUND
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, max=1e6),
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="N times as fast as it was; 0 shows the end at once.",
+)
+def replay(file: Path, speed: float) -> None:
+    """Show the recording of a build, as it was."""
+    from envd_magic.headless.progress import one_screen
+    from envd_magic.records.recording import read_recording
+    from envd_magic.view.replay import replay as show
+
+    show(read_recording(file), one_screen(), speed)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from envd_magic.errors import FileError
 from envd_magic.headless.cells import literal_variables
 from envd_magic.headless.find import Definition, evaluate
-from envd_magic.headless.literal import NotLiteralError
 from envd_magic.headless.scope import Scope
+from envd_magic.spec.literal import NotLiteralError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

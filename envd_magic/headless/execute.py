@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError
 from envd_magic.headless.cells import split_magic
-from envd_magic.headless.literal import NotLiteralError
+from envd_magic.spec.literal import NotLiteralError
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from envd_magic.headless.building import Task
     from envd_magic.pipeline.events import Event
+    from envd_magic.view.display import Screen
 
 
 class Progress(Protocol):
@@ -47,6 +48,11 @@ def choose_progress(tasks: Sequence[Task], *, as_json: bool) -> Progress:
     return LiveProgress(tasks) if sys.stdout.isatty() else PlainProgress()
 
 
+def one_screen() -> Screen:
+    """Give where one build is shown: a terminal, or lines."""
+    return TerminalScreen() if sys.stdout.isatty() else PlainScreen()
+
+
 class OneProgress:
     """One build, shown as a magic shows it in a terminal or a script."""
 
@@ -55,8 +61,7 @@ class OneProgress:
 
     def listener(self, task: Task) -> Callable[[Event], None]:
         """Give what listens to one build."""
-        screen = TerminalScreen() if sys.stdout.isatty() else PlainScreen()
-        return self._viewers.setdefault(task.name, Viewer(screen, name=task.name))
+        return self._viewers.setdefault(task.name, Viewer(one_screen(), name=task.name))
 
     def finished(self, task: Task) -> None:
         """Show the end of one."""
@@ -78,7 +83,7 @@ class JsonProgress:
 
     def listener(self, task: Task) -> Callable[[Event], None]:
         """Give what listens to one build."""
-        from envd_magic.records.events import to_json
+        from envd_magic.pipeline.as_json import to_json
 
         began = time.monotonic()
         own = {"build": task.name, "path": str(task.path), "cell": task.definitions[0][0].cell}

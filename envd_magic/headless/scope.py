@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from envd_magic.headless.literal import (
+from envd_magic.spec.literal import (
     BUILTINS,
     IMPORTED,
     NotLiteralError,

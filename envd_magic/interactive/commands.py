@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from envd_magic.interactive import kept
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -85,7 +86,7 @@ def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
 
 def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
-    path = _log_file(magic, options.build)
+    path = log_file(magic, options.build)
     if options.save is not None:
         target = Path(options.save).expanduser()
         try:
@@ -103,11 +104,18 @@ def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
     print(text, end="")
 
 
-def _log_file(magic: EnvdMagic, build: str | None) -> Path:
+def log_file(magic: EnvdMagic, build: str | None, command: str = "log") -> Path:
+    """Give the log of a build: by its number, a spec, or the last.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
     if build is None or build.isdecimal():
         jobs = magic.jobs.all()
         if build is None and not jobs:
-            raise UsageError("%envd log: nothing has been built in this session")
+            raise UsageError(f"%envd {command}: nothing has been built in this session")
         job = magic.jobs.get(int(build)) if build is not None else jobs[-1]
         states = [viewer.state for viewer in job.viewers]
     else:
@@ -117,7 +125,7 @@ def _log_file(magic: EnvdMagic, build: str | None) -> Path:
     # One that runs has a log as well, until now.
     path = next((state.log_file for state in reversed(states) if state.log_file), None)
     if path is None or not path.is_file():
-        raise UsageError(f"%envd log: there is no log of {build or 'the last build'} (yet)")
+        raise UsageError(f"%envd {command}: there is no log of {build or 'the last build'} (yet)")
     return path
 
 
@@ -274,6 +282,9 @@ COMMANDS: dict[str, Command] = {
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),
     "images": _command(parsers.images_parser, _images),
+    "history": _command(kept.history_parser, kept.show_history),
+    "record": _command(kept.record_parser, kept.record),
+    "replay": _command(kept.replay_parser, kept.show_recording),
     "builds": _command(
         partial(parsers.plain_parser, "builds", "List the builds of this session."), _builds
     ),

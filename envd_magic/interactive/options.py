@@ -269,7 +269,7 @@ def log_parser() -> MagicParser:
     )
     parser.add_argument(
         "--lines",
-        type=_count,
+        type=count,
         metavar="N",
         help="show the last N lines only, 0 for all (default: all, or 2000 of a longer log)",
     )
@@ -283,8 +283,8 @@ def images_parser() -> MagicParser:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="images of this name only")
     add("--remove", action="append", metavar="IMAGE", help="remove an image; can be repeated")
-    add("--keep", type=_count, metavar="N", help="of each name, remove all but the newest N")
-    add("--older-than", type=_count, metavar="DAYS", help="remove what is older")
+    add("--keep", type=count, metavar="N", help="of each name, remove all but the newest N")
+    add("--older-than", type=count, metavar="DAYS", help="remove what is older")
     add("--dry-run", action="store_true", help="say what would be removed")
     return parser
 
@@ -313,7 +313,7 @@ def job_parser(command: str, description: str) -> MagicParser:
     """Make the parser of a command that takes a build's number."""
     parser = MagicParser(f"%envd {command}", description)
     parser.add_argument(
-        "build", nargs="?", type=_count, metavar="BUILD", help="its number (see %%envd builds)"
+        "build", nargs="?", type=count, metavar="BUILD", help="its number (see %%envd builds)"
     )
     return parser
 
@@ -323,7 +323,8 @@ def plain_parser(command: str, description: str) -> MagicParser:
     return MagicParser(f"%envd {command}", description)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a number from 0 on."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text)

@@ -26,6 +26,7 @@ from envd_magic.pipeline.events import (
     PhaseChanged,
     Started,
 )
+from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.result import BuildResult
@@ -115,6 +116,7 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
         # No task runs in the base: what it lacks for that the spec may have.
         build_spec(base, replace(options, force=False, pickled=False))
     started = time.monotonic()
+    options = replace(options, listener=Keeper(spec, options.listener))
     try:
         build = _Build(spec, options)
     except Exception as error:

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import FileError
-from envd_magic.headless.notebook import parse_notebook
 from envd_magic.records.files import set_member, write_whole
+from envd_magic.records.notebook import parse_notebook
 from envd_magic.spec.source import format_spec
 from envd_magic.spec.tag import image_name
 

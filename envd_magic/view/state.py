@@ -23,6 +23,7 @@ from envd_magic.pipeline.result import Step
 from envd_magic.view.lines import tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from envd_magic.pipeline.events import Event, StepEvent
@@ -56,6 +57,8 @@ class BuildState:
     notices: list[str] = field(default_factory=list)
     finished: list[BuildResult] = field(default_factory=list)
     """Results, those of the base specs first."""
+    clock: Callable[[], float] = time.monotonic
+    """Gives the time; a replay has its own."""
     _steps: dict[tuple[int, int], tuple[Step, float]] = field(default_factory=dict)
     _last: deque[str] = field(default_factory=deque)
 
@@ -73,7 +76,7 @@ class BuildState:
             self.image, self.expected = event.image, event.expected
             self.log_file = event.log_file
             if self.began is None:
-                self.began = time.monotonic()
+                self.began = self.clock()
             self._steps.clear()
             self._last.clear()
         elif isinstance(event, Finished):
@@ -89,7 +92,7 @@ class BuildState:
 
     def _step(self, event: StepEvent) -> None:
         key = (event.run, event.number)
-        began = self._steps[key][1] if key in self._steps else time.monotonic()
+        began = self._steps[key][1] if key in self._steps else self.clock()
         status, seconds = "running", 0.0
         if isinstance(event, StepCached):
             status = "cached"
@@ -97,13 +100,13 @@ class BuildState:
             status, seconds = "done", event.seconds
         elif isinstance(event, StepFailed):
             status = "stopped" if event.cancelled else "failed"
-            seconds = time.monotonic() - began
+            seconds = self.clock() - began
         self._steps[key] = (Step(event.name, status, seconds, event.field), began)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps of the image that is being built; a running one with its time until now."""
-        now = time.monotonic()
+        now = self.clock()
         return tuple(
             replace(step, seconds=now - began) if step.status == "running" else step
             for step, began in self._steps.values()
@@ -117,7 +120,7 @@ class BuildState:
     @property
     def seconds(self) -> float:
         """Time since the beginning."""
-        return 0.0 if self.began is None else time.monotonic() - self.began
+        return 0.0 if self.began is None else self.clock() - self.began
 
     @property
     def done(self) -> int:

@@ -1,0 +1,161 @@
+"""Commands of ``%envd`` for what is kept of builds: history, recordings."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from envd_magic.interactive.choose import is_name
+from envd_magic.interactive.options import MagicParser, count
+
+if TYPE_CHECKING:
+    from envd_magic.magic import EnvdMagic
+    from envd_magic.records.history import Entry
+
+_SHOWN = 20
+
+
+def history_parser() -> MagicParser:
+    """Make the parser of ``%envd history``."""
+    parser = MagicParser(
+        "%envd history",
+        "List past builds, show one of them, or bring its spec back.\n\n"
+        "Builds of all notebooks and scripts are remembered, secrets masked; the last 500.",
+    )
+    add = parser.add_argument
+    add("number", nargs="?", type=count, metavar="NUMBER", help="show this one")
+    add("variable", nargs="?", metavar="VARIABLE", help="bind its spec to a variable")
+    add("--name", metavar="NAME", help="images of this name only")
+    add("--lines", type=count, default=_SHOWN, metavar="N", help="list the last N (default: 20)")
+    add("--remove", action="append", type=count, metavar="NUMBER", help="forget a build")
+    add("--clear", action="store_true", help="forget all builds")
+    return parser
+
+
+def show_history(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    """List, show, restore or forget."""
+    from envd_magic.records import history
+
+    if options.clear or options.remove:
+        gone = history.remove(None if options.clear else options.remove)
+        print(f"Forgotten: {gone}")
+        return
+    if options.number is None:
+        print(_table(history.entries(options.name, options.lines)))
+        return
+    entry = history.entry(options.number)
+    if entry is None:
+        raise UsageError(f"%envd history: there is no build {options.number}; %envd history lists")
+    if options.variable is None:
+        _show(entry)
+    else:
+        _restore(magic, entry, options.variable)
+
+
+def _table(entries: list[Entry]) -> str:
+    from envd_magic.view.cards import duration
+    from envd_magic.view.images import table
+
+    rows = [["number", "when", "state", "time", "image"]]
+    for one in entries:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.ended))
+        took = duration(float(one.result["seconds"]))
+        rows.append([str(one.number), when, one.result["status"], took, one.result["image"]])
+    return table(rows) if len(rows) > 1 else "No build is remembered."
+
+
+def _show(entry: Entry) -> None:
+    from envd_magic.errors import EnvdMagicError
+    from envd_magic.pipeline.as_json import result_from_json
+    from envd_magic.records.restore import restored
+    from envd_magic.spec.secrets import Secrets
+    from envd_magic.view.cards import failure_card, result_card, stopped_card
+    from envd_magic.view.text import card_text
+
+    result = result_from_json(entry.result)
+    if result.status == "failed":
+        error = EnvdMagicError(result.error)
+        print(card_text(failure_card(error, restored(entry.spec), Secrets(), result)))
+        return
+    stopped = result.status == "stopped"
+    print(card_text(stopped_card(result, entry.name) if stopped else result_card(result)))
+    print(entry.spec)
+
+
+def _restore(magic: EnvdMagic, entry: Entry, variable: str) -> None:
+    from envd_magic.records.restore import masked_fields, restored
+
+    if not is_name(variable):
+        raise UsageError(f"%envd history: {variable!r} is no name of a variable")
+    spec = restored(entry.spec)
+    magic.shell.user_ns[variable] = spec
+    print(f"{variable} is the spec of build {entry.number}:\n{entry.spec}")
+    if masked := masked_fields(spec):
+        print(f"note: secrets are not kept; **** stands for them in: {', '.join(masked)}")
+
+
+def record_parser() -> MagicParser:
+    """Make the parser of ``%envd record``."""
+    parser = MagicParser(
+        "%envd record",
+        "Save the recording of a build, to be shown elsewhere with %%envd replay.\n\n"
+        "It has what was told, when, and the spec, secrets masked. Packed if FILE ends in .gz.",
+    )
+    add = parser.add_argument
+    add("build", nargs="?", metavar="BUILD", help="a build's number or a SPEC; none: the last")
+    add("file", metavar="FILE", help="where it goes, as trainer.jsonl.gz")
+    return parser
+
+
+def record(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    """Save a recording."""
+    from envd_magic.interactive.commands import log_file
+    from envd_magic.pipeline.keep import kept_recording
+    from envd_magic.records.recording import copy_recording
+
+    source = kept_recording(log_file(magic, options.build, "record"))
+    if source is None or not source.is_file():
+        raise UsageError("%envd record: the recording is gone; the last 30 builds have one")
+    target = Path(options.file).expanduser()
+    copy_recording(source, target)
+    print(f"Saved {target}")
+
+
+def replay_parser() -> MagicParser:
+    """Make the parser of ``%envd replay``."""
+    parser = MagicParser("%envd replay", "Show the recording of a build, as it was.")
+    add = parser.add_argument
+    add("file", metavar="FILE", help="as %%envd record or envd-magic build --record wrote it")
+    add(
+        "--speed",
+        type=speed,
+        default=1.0,
+        metavar="N",
+        help="N times as fast as it was; 0 shows the end at once (default: 1)",
+    )
+    return parser
+
+
+def speed(text: str) -> float:
+    """Read how fast a replay is to be."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return value
+
+
+def show_recording(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    """Show a recording."""
+    from envd_magic.records.recording import read_recording
+    from envd_magic.view.display import choose_screen
+    from envd_magic.view.replay import replay
+
+    recording = read_recording(Path(options.file).expanduser())
+    replay(recording, choose_screen(magic.shell, ""), options.speed)

@@ -1,0 +1,105 @@
+"""What is kept of every build, whoever asked for it: its recording, and a line of the history."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from envd_magic.errors import EnvdMagicError
+from envd_magic.paths import recording_folder
+from envd_magic.pipeline.as_json import result_to_json, to_json
+from envd_magic.pipeline.events import Finished, Notice, Started
+from envd_magic.records import history
+from envd_magic.records.recording import Writer, header, prune
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flytekit import ImageSpec
+
+    from envd_magic.pipeline.events import Event, Listener
+    from envd_magic.pipeline.result import BuildResult
+
+_CANNOT = (OSError, EnvdMagicError, sqlite3.Error)
+
+
+class Keeper:
+    """Listens to a build, keeps it, and passes its events on.
+
+    What cannot be kept is told, and stops nothing.
+
+    Parameters
+    ----------
+    spec
+        What is built.
+    listener
+        Who else listens.
+    """
+
+    def __init__(self, spec: ImageSpec, listener: Listener | None) -> None:
+        self._spec = spec
+        self._listener = listener
+        self._writer: Writer | None = None
+        self._told = False
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        try:
+            self._keep(event)
+        except _CANNOT as error:
+            self._end()
+            self._cannot(error)
+        if self._listener is not None:
+            self._listener(event)
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, Started):
+            prune(recording_folder())
+            path = kept_recording(event.log_file)
+            if path is not None:
+                self._writer = Writer(path, header(self._spec, event.image))
+        if self._writer is not None and (told := to_json(_without_paths(event))) is not None:
+            self._writer.write(told)
+        if isinstance(event, Finished):
+            self._end()
+            self._remember(event.result)
+
+    def _remember(self, result: BuildResult) -> None:
+        # One that was there already is none that was built.
+        if result.status != "exists":
+            history.remember(str(self._spec.name), self._text(), result_to_json(result))
+
+    def _text(self) -> str:
+        from envd_magic.spec.source import format_spec
+
+        return format_spec(self._spec)
+
+    def _end(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _cannot(self, error: Exception) -> None:
+        if not self._told and self._listener is not None:
+            self._told = True
+            self._listener(Notice(f"this build is not kept for history and replay: {error}"))
+
+
+def kept_recording(log_file: Path | None) -> Path | None:
+    """Give where the recording of the build with this log is, or would be."""
+    if log_file is None:
+        return None
+    return recording_folder() / f"{log_file.name.removesuffix('.log')}.jsonl.gz"
+
+
+def _without_paths(event: Event) -> Event:
+    """Leave out where things are on this machine: a recording is for others."""
+    if isinstance(event, Started):
+        return replace(event, log_file=None)
+    if isinstance(event, Finished):
+        return Finished(replace(event.result, log_file=None))
+    return event
+
+
+__all__ = ["Keeper", "kept_recording"]
