@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from envd_magic.pipeline.events import Finished, Notice, Output, Phase, PhaseCha
 from envd_magic.pipeline.keep import Keeper, kept_recording
 from envd_magic.records import recording as module
 from envd_magic.records.recording import copy_recording, read_recording
+from envd_magic.view import display
 from envd_magic.view.replay import replay
 
 from .builds import BUILT, FAILED, IMAGE, done, failed, running
@@ -110,7 +112,12 @@ def rewritten(path: Path, *times: float) -> Path:
 
 
 @pytest.mark.parametrize(("speed", "waited"), [(1, 30), (10, 3), (0, 0)])
-def test_it_takes_the_time_that_the_build_took_or_less(speed: float, waited: float) -> None:
+def test_it_takes_the_time_that_the_build_took_or_less(
+    speed: float, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every picture is shown.
+    monkeypatch.setattr(display, "_PAUSE", -1.0)
+    monkeypatch.setattr(display, "_IDLE_PAUSE", -1.0)
     path = rewritten(kept(PhaseChanged(Phase.BUILD), Finished(BUILT)), 0, 20, 30)
     waits: list[float] = []
     screen = Pictures()
@@ -218,12 +225,13 @@ def test_a_build_is_recorded_by_the_magic_and_the_command_line(lab: Any, tmp_pat
     from .notebooks import write
 
     ip = shell()
-    cell = "ImageSpec(name='recorded', commands=['echo told-by-the-step'])"
+    mark = os.urandom(4).hex()
+    cell = f"ImageSpec(name='recorded', commands=['echo told-{mark}'])"
     ip.do(f"%%envd_build spec --force\n{cell}")
     ip.do(f"%envd record spec {tmp_path}/a.jsonl")
     ip.do(f"%envd record {tmp_path}/b.jsonl.gz")
     shown = ip.do(f"%envd replay {tmp_path}/a.jsonl --speed 0")
-    assert "told-by-the-step" in shown
+    assert f" told-{mark}\n" in shown
     assert "Built: recorded:" in shown
     assert "(a recording of " in shown
     path = write(tmp_path / "a.ipynb", f"%%envd_build\n{cell}")
