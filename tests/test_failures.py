@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -149,9 +150,7 @@ def test_step_of_the_build(lab: Lab, failing: Failing) -> None:
     assert ">     commands=" in printed
 
 
-def test_engine_that_is_gone_in_the_middle(
-    lab: Lab, failing: Failing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_that_is_gone_in_the_middle(lab: Lab, failing: Failing, tmp_path: Path) -> None:
     # The engine is reached through a socket that goes away while envd runs.
     door = tmp_path / "docker.sock"
     relay = subprocess.Popen(
@@ -159,18 +158,20 @@ def test_engine_that_is_gone_in_the_middle(
     )
     while not door.exists():
         assert relay.poll() is None
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{door}")
-    fake_envd(
-        tmp_path,
-        monkeypatch,
-        f"os.kill({relay.pid}, signal.SIGKILL); os.unlink({str(door)!r}); sys.exit(7)",
-    )
+    program = f"os.kill({relay.pid}, signal.SIGKILL); os.unlink({str(door)!r}); sys.exit(7)"
     try:
-        printed = failing(BuildError, "Building", spec())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", f"unix://{door}")
+            fake_envd(tmp_path, patch, program)
+            printed = failing(BuildError, "Building", spec())
     finally:
         relay.kill()
         relay.wait()
     assert "exit status 7" in printed
+    # When the engine is there again, the next build takes away what this one could not.
+    build(ImageSpec(name="after"), force=True)
+    names = lab.docker("images", "--format", "{{.Repository}}:{{.Tag}}")
+    assert f"-{os.getpid()}-" not in names
 
 
 def test_finish(lab: Lab, failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,8 @@ def test_a_builder_without_an_engine_makes_and_pushes_by_itself(
     import json
 
     monkeypatch.setenv("HOME", str(tmp_path))
+    # A home that no other test has made.
+    monkeypatch.setenv("ENVD_MAGIC_HOME", str(tmp_path / "kept"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     keep = (
         "folder = pathlib.Path(words[words.index('--path') + 1])\n"

@@ -374,6 +374,7 @@ class _Build:
             images.untag(self.engine, self.private)
         except EngineError as left:
             # What failed before counts (the engine may be gone); a later build takes them out.
+            self.leftovers.keep(self.private)
             if error is None:
                 self.log.emit(Notice(f"Private names stay in the engine for now: {left}"))
         if error is None:

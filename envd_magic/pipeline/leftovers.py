@@ -1,14 +1,22 @@
-"""What killed processes have left, taken away beside a build."""
+"""What killed processes and gone engines have left, taken away beside a build."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, images
 from envd_magic.engine.client import Engine
 from envd_magic.errors import EngineError
 from envd_magic.pipeline import folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+# Private names of this process that an engine would not give up; it may do so later.
+_KEPT: set[str] = set()
 
 
 class Leftovers:
@@ -16,6 +24,11 @@ class Leftovers:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+
+    @staticmethod
+    def keep(names: Iterable[str]) -> None:
+        """Try again, at the next build, to take away names that this process could not."""
+        _KEPT.update(names)
 
     def sweep(self, *, engine: bool) -> None:
         """Begin.
@@ -43,6 +56,9 @@ def _sweep(with_engine: bool) -> None:  # noqa: FBT001
     engine = Engine()
     # What cannot be taken away now is by a later build.
     with suppress(EngineError):
+        kept = tuple(_KEPT)
+        images.untag(engine, kept)
+        _KEPT.difference_update(kept)
         images.untag(engine, images.abandoned(engine))
         containers.sweep(engine)
     engine.close()

@@ -85,6 +85,9 @@ def _parse(text: str) -> ast.Module:
     except SyntaxError as error:
         line = f" in line {error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
         raise _error(f"{error.msg}{line}") from error
+    except ValueError as error:
+        # What Python before 3.11.4 says of null bytes.
+        raise _error(str(error)) from error
     if not tree.body:
         raise _error(
             "the cell is empty; write an ImageSpec(…), or fields as in packages = ['pandas']"
