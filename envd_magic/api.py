@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.pipeline.build import Options, build_spec, last_result
+from envd_magic.pipeline.build import build_spec, last_result
 from envd_magic.pipeline.folders import write_recipe
+from envd_magic.pipeline.options import Options
 from envd_magic.recipe.compose import compose
 from envd_magic.spec.cell import with_options
 

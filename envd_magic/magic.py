@@ -115,6 +115,9 @@ class EnvdMagic(Settings):
         )
         build = self.jobs.start if options.background else self.jobs.run
         build(job, quiet=options.quiet, tail=self.setting("tail"))
+        # What goes wrong in the background later is raised for whoever waits.
+        if job.thread is None and job.error is not None:
+            raise job.error
 
     def show(self, specs: Specs) -> None:
         """Show the recipes of specs."""

@@ -39,7 +39,8 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         EnvdMagicError
             If it cannot be built; the spec has then been printed, secrets masked.
         """
-        from envd_magic.pipeline.build import Options, build_spec, last_result
+        from envd_magic.pipeline.build import build_spec, last_result
+        from envd_magic.pipeline.options import Options
         from envd_magic.view.failures import print_failure
         from envd_magic.view.plain import PlainView
 

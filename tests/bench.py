@@ -22,8 +22,9 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import BuildInterrupted
-from envd_magic.pipeline.build import Options, build_spec
+from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.events import Output, Phase, PhaseChanged
+from envd_magic.pipeline.options import Options
 
 from . import lab
 from .fakes import fake_envd

@@ -32,6 +32,8 @@ import re
 folder = pathlib.Path(words[words.index("--path") + 1])
 gate = pathlib.Path(re.search(r'"GATE": "([^"]+)"', (folder / "build.envd").read_text())[1])
 print("#1 run the commands\n", flush=True)
+for file in sorted(folder.glob("copy/root/*.txt")):
+    print(f"#1 0.1 {file.name}: {file.read_text()}")
 print(f"#1 0.1 at the gate {gate.name}", flush=True)
 gate.with_suffix(".pid").write_text(str(os.getpid()))
 while not gate.exists():

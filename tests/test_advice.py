@@ -18,7 +18,9 @@ from envd_magic.engine.client import Engine
 from envd_magic.engine.containers import PythonOf, python_of
 from envd_magic.engine.images import inspect
 from envd_magic.pipeline.advice import advice
-from envd_magic.pipeline.build import Options, build_spec
+from envd_magic.pipeline.build import build_spec
+from envd_magic.pipeline.options import Options
+from envd_magic.spec.requirements import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -31,7 +33,9 @@ GOOD = PythonOf(HERE, FLYTEKIT)
 
 
 def told(base: PythonOf | None = GOOD, **fields: Any) -> list[str]:
-    return list(advice(ImageSpec(name="x", **fields), base))
+    spec = ImageSpec(name="x", **fields)
+    named = read_requirements(spec.requirements) if spec.requirements else Requirements()
+    return list(advice(spec, named, base))
 
 
 # Python.

@@ -10,9 +10,14 @@ import pytest
 from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 
-from envd_magic import BuildError, build
+from envd_magic import BuildError, SpecError, build
+from envd_magic.pipeline.build import build_prepared, prepare
+from envd_magic.pipeline.events import Phase, PhaseChanged
+from envd_magic.pipeline.options import Options
 
 if TYPE_CHECKING:
+    from envd_magic.pipeline.events import Event
+
     from .lab import Lab
 
 
@@ -101,3 +106,70 @@ def test_a_changed_copy_is_built_again(lab: Lab) -> None:
     assert second.status == "built"
     assert first.image != second.image
     assert lab.run(second.image, "cat", "/root/one/x.txt") == "new\n"
+
+
+def test_what_is_changed_during_the_build_is_for_the_next_one(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("one/x.txt", "one/y.txt", "src/main.py", "elsewhere/z.txt")
+    Path("r.txt").write_text("attrs==23.2.0\n")
+    spec = ImageSpec(
+        name="while",
+        copy=["one"],
+        source_root="src",
+        source_copy_mode=CopyFileDetection.ALL,
+        requirements="r.txt",
+        env={"UNIQUE": uuid.uuid4().hex},
+        commands=["cp -r /root /then"],
+    )
+
+    def change(event: Event) -> None:
+        if isinstance(event, PhaseChanged) and event.phase is Phase.BASE:
+            Path("one/x.txt").write_text("new\n")
+            Path("one/y.txt").unlink()
+            Path("src/main.py").write_text("new\n")
+            Path("r.txt").write_text("attrs==22.2.0\n")
+            spec.commands.append("false")
+            monkeypatch.chdir("elsewhere")
+
+    first = build(spec, listener=change)
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("one/x.txt", "one/x.txt"), ("main.py", "src/main.py")):
+        assert lab.run(first.image, "cat", f"/then/{name}") == f"content of {content}\n"
+    assert "attrs==23.2.0" in lab.run(first.image, "pip", "freeze")
+    write("one/x.txt", "one/y.txt", "src/main.py")
+    Path("r.txt").write_text("attrs==23.2.0\n")
+    spec.commands.pop()
+    # What was built is known by what is in it.
+    assert build(spec).status == "exists"
+
+
+def test_what_is_changed_while_the_base_is_built_is_for_the_next_build(lab: Lab) -> None:
+    write("x.txt")
+    base = ImageSpec(name="below", env={"UNIQUE": uuid.uuid4().hex})
+
+    def change(event: Event) -> None:
+        if isinstance(event, PhaseChanged) and event.phase is Phase.BASE:
+            Path("x.txt").write_text("new\n")
+
+    image = build(ImageSpec(name="over", base_image=base, copy=["x.txt"]), listener=change).image
+    assert lab.run(image, "cat", "/root/x.txt") == "content of x.txt\n"
+
+
+def test_a_build_that_was_prepared_can_wait_while_its_files_change(lab: Lab) -> None:
+    write("x.txt")
+    prepared = prepare(ImageSpec(name="later", copy=["x.txt"]))
+    prepared.keep_files()
+    Path("x.txt").unlink()
+    image = build_prepared(prepared, Options(force=True)).image
+    prepared.close()
+    assert lab.run(image, "cat", "/root/x.txt") == "content of x.txt\n"
+
+
+def test_a_file_that_has_gone_before_it_was_copied_is_named() -> None:
+    write("x.txt")
+    prepared = prepare(ImageSpec(name="gone", base_image="debian", copy=["x.txt"]))
+    Path("x.txt").unlink()
+    with pytest.raises(SpecError, match=r"copy\['x.txt'\].*No such file"):
+        prepared.keep_files()
+    prepared.close()

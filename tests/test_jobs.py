@@ -178,6 +178,40 @@ def test_several_specs_are_built_one_after_another_and_bound_as_a_list(
     assert value(notebook, "[spec.name for spec in both]") == "['left', 'right']"
 
 
+def test_background_build_has_the_files_of_when_it_was_asked_for(
+    notebook: Kernel, gate: Gates
+) -> None:
+    file, below = gate.folder / "asked.txt", gate.folder / "below"
+    file.write_text("as asked for")
+    below.mkdir()
+    later = gate.spec("behind", ", copy=['asked.txt']")
+    body = f"[{gate.spec('ahead')}, {later}]"
+    cell = notebook.run(f"%%envd_build --background\n{body}")
+    assert cell.error is None, cell.error_text
+    notebook.run(f"import os; os.chdir({str(below)!r})")
+    file.write_text("as edited")
+    gate.open("ahead")
+    gate.open("behind")
+    assert notebook.run("%envd wait").error is None
+    assert "asked.txt: as asked for\n" in notebook.run("%envd log").text
+    notebook.run(f"os.chdir({str(gate.folder)!r})")
+
+
+def test_spec_that_is_refused_starts_nothing_in_the_background(
+    notebook: Kernel, gate: Gates
+) -> None:
+    wrong = gate.spec("refused", ", copy=['nothing.txt']")
+    body = f"[{gate.spec('unbegun')}, {wrong}]"
+    cell = notebook.run(f"%%envd_build --background\n{body}")
+    assert cell.error == "SpecError"
+    assert [text.splitlines()[0] for text in cell.outputs] == [
+        "Stopped: unbegun",
+        "Failed to build: refused",
+    ]
+    assert not (gate.folder / "unbegun.pid").exists()
+    assert notebook.run("%envd wait").error is None
+
+
 def test_interrupt_ends_the_build_in_the_cell_and_not_the_one_in_the_background(
     notebook: Kernel, gate: Gates
 ) -> None:

@@ -13,7 +13,8 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import BuildInterrupted, build, last_result
-from envd_magic.pipeline.build import Options, build_spec
+from envd_magic.pipeline.build import build_spec
+from envd_magic.pipeline.options import Options
 from envd_magic.pipeline.stop import Stop
 
 from .stalls import stalled_registry

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless.find import inside
-from envd_magic.pipeline.build import Options, build_spec
+from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.stop import Stop
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from envd_magic.headless.find import Definition, Source
     from envd_magic.headless.progress import Progress
     from envd_magic.pipeline.events import Event
+    from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.view.cards import Card
 

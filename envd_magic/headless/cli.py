@@ -204,7 +204,7 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     )
     from envd_magic.headless.progress import choose_progress, summary
     from envd_magic.interactive.settings import project_settings
-    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.options import Options
 
     groups = tasks_of(sources)
     tasks = [task for group in groups for task in group]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flytekit import ImageSpec
 
     from envd_magic.interactive.settings import Settings
-    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.stop import Stop
     from envd_magic.spec.several import Specs
 
@@ -126,7 +126,7 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
     """Give how to build, from a magic's options and the settings."""
     from pathlib import Path
 
-    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.options import Options
 
     folder = settings.setting("log_folder")
     logs = Path(folder).expanduser() if folder else None

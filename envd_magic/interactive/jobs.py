@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from envd_magic.api import refreshed
+from envd_magic.pipeline.build import build_prepared, prepare
+from envd_magic.spec.secrets import spec_secrets
 from envd_magic.view.cards import failure_card, result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from flytekit import ImageSpec
-
-    from envd_magic.pipeline.build import Options
+    from envd_magic.pipeline.options import Options
+    from envd_magic.pipeline.prepared import Prepared
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.pipeline.stop import Stop
     from envd_magic.spec.several import Specs
@@ -56,6 +59,8 @@ class Job:
     viewers: list[Viewer] = field(default_factory=list)
     results: list[BuildResult] = field(default_factory=list)
     error: BaseException | None = None
+    prepared: list[Prepared] = field(default_factory=list)
+    in_background: bool = False
     thread: threading.Thread | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None
@@ -110,17 +115,22 @@ class Jobs:
         return job
 
     def run(self, job: Job, *, quiet: bool, tail: int) -> None:
-        """Build here and now, and raise what goes wrong."""
+        """Build here and now; the job has what goes wrong."""
         hint = "the stop button (■) ends it"
         for _, spec in job.specs.items:
             screen = choose_screen(self._shell, hint)
             job.viewers.append(Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name))
-        _build(job, self._bind)
-        if job.error is not None:
-            raise job.error
+        _prepare(job, keep=len(job.specs.items) > 1)
+        if job.error is None:
+            _build(job, self._bind)
 
     def start(self, job: Job, *, quiet: bool, tail: int, screen: Screen | None = None) -> None:
-        """Build on a thread, shown on a screen or else in the cell that runs now."""
+        """Build on a thread, shown on a screen or else in the cell that runs now.
+
+        Files are read before it returns. A spec that is refused starts nothing; the job then has
+        ended, and has the error.
+        """
+        job.in_background = True
         hint = f"%envd cancel {job.number} ends it"
         for _, spec in job.specs.items:
             shown = screen or NotebookScreen(self._shell, hint)
@@ -130,6 +140,9 @@ class Jobs:
             if quiet:
                 viewer.screen = QuietScreen(shown)
             job.viewers.append(viewer)
+        _prepare(job, keep=True)
+        if job.error is not None:
+            return
         job.thread = threading.Thread(
             target=_build, args=(job, self._bind), name=f"envd_magic-{job.number}", daemon=True
         )
@@ -182,33 +195,61 @@ class Jobs:
                 job.thread.join(1)
 
 
-def _build(job: Job, bind: Callable[[Job], None]) -> None:
-    """Build all specs of a job, show each end, and keep what went wrong."""
-    try:
+def _prepare(job: Job, *, keep: bool) -> None:
+    """Look at all specs and their files, before the first is built.
+
+    Parameters
+    ----------
+    job
+        Has ended after this if a spec is refused.
+    keep
+        True copies the files too: they may be changed before their build comes to them.
+    """
+    with _ending(job, last=False):
         for number, (_, spec) in enumerate(job.specs.items):
-            _build_one(job, number, spec)
+            with _failure_shown(job, number):
+                job.prepared.append(prepare(refreshed(spec)))
+                if keep:
+                    job.prepared[number].keep_files()
+
+
+def _build(job: Job, bind: Callable[[Job], None]) -> None:
+    """Build all specs of a job, and show each end."""
+    with _ending(job, last=True):
+        for number, prepared in enumerate(job.prepared):
+            viewer = job.viewers[number]
+            with _failure_shown(job, number):
+                result = build_prepared(prepared, replace(job.options, listener=viewer))
+            job.results.append(result)
+            viewer.finish(result_card(result, job.label(number)))
         bind(job)
+
+
+@contextmanager
+def _ending(job: Job, *, last: bool) -> Iterator[None]:
+    """Keep what goes wrong, and note the job's end if that or the last part of it is inside."""
+    try:
+        yield
     except BaseException as error:  # noqa: BLE001 - kept for whoever waits, and raised there
         job.error = error
         # What still waits is seen to wait only where all have a place from the start.
         for viewer, (_, spec) in zip(job.viewers, job.specs.items, strict=True):
-            if job.thread is not None and not viewer.finished:
+            if job.in_background and not viewer.finished:
                 viewer.finish(stopped_card(None, spec.name))
     finally:
-        job.seconds = time.monotonic() - job.began
-        job.ended.set()
+        if last or job.error is not None:
+            for prepared in job.prepared:
+                prepared.close()
+            job.seconds = time.monotonic() - job.began
+            job.ended.set()
 
 
-def _build_one(job: Job, number: int, spec: ImageSpec) -> None:
-    from dataclasses import replace
-
-    from envd_magic.api import refreshed
-    from envd_magic.pipeline.build import build_spec
-    from envd_magic.spec.secrets import spec_secrets
-
-    viewer = job.viewers[number]
+@contextmanager
+def _failure_shown(job: Job, number: int) -> Iterator[None]:
+    """Show what goes wrong with a spec, and let it pass."""
+    viewer, spec = job.viewers[number], job.specs.items[number][1]
     try:
-        result = build_spec(refreshed(spec), replace(job.options, listener=viewer))
+        yield
     except BaseException as error:
         ended = viewer.state.result
         if ended is not None and ended.status in ("built", "exists"):
@@ -218,7 +259,7 @@ def _build_one(job: Job, number: int, spec: ImageSpec) -> None:
         if isinstance(error, KeyboardInterrupt):
             viewer.finish(stopped_card(ended, spec.name))
         else:
-            viewer.finish(failure_card(error, spec, spec_secrets(spec), ended))
+            known = number < len(job.prepared)
+            secrets = job.prepared[number].secrets if known else spec_secrets(spec)
+            viewer.finish(failure_card(error, spec, secrets, ended))
         raise
-    job.results.append(result)
-    viewer.finish(result_card(result, job.label(number)))

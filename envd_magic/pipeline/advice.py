@@ -15,7 +15,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from envd_magic.recipe.compose import needs_python
-from envd_magic.spec.requirements import read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +22,18 @@ if TYPE_CHECKING:
     from flytekit import ImageSpec
 
     from envd_magic.engine.containers import PythonOf
+    from envd_magic.spec.requirements import Requirements
 
 
-def advice(spec: ImageSpec, base: PythonOf | None) -> Iterator[str]:
+def advice(spec: ImageSpec, requirements: Requirements, base: PythonOf | None) -> Iterator[str]:
     """Give what is likely to fail when a task starts, as sentences.
 
     Parameters
     ----------
     spec
         A spec that passed validation.
+    requirements
+        What its requirements file says.
     base
         What the base image has; None if that is not known.
     """
@@ -45,10 +47,11 @@ def advice(spec: ImageSpec, base: PythonOf | None) -> Iterator[str]:
             f"are pickled, and do not load there; take Python {here}"
         )
     new = needs_python(spec, base.version if base else None)
-    yield from _flytekit(spec, base, new=new)
+    brings = _brings_flytekit(spec, requirements)
+    yield from _flytekit(spec, base, of_its_own=new or brings)
 
 
-def _flytekit(spec: ImageSpec, base: PythonOf | None, *, new: bool) -> Iterator[str]:
+def _flytekit(spec: ImageSpec, base: PythonOf | None, *, of_its_own: bool) -> Iterator[str]:
     here = importlib.metadata.version("flytekit")
     for item in (*(spec.packages or ()), *(spec.conda_packages or ())):
         if (pinned := _pinned(item)) is not None and pinned != _minor(here):
@@ -57,7 +60,7 @@ def _flytekit(spec: ImageSpec, base: PythonOf | None, *, new: bool) -> Iterator[
                 f"pickled with it; flytekit=={here} is safe"
             )
             return
-    if base is None or new or _brings_flytekit(spec):
+    if base is None or of_its_own:
         # For a new environment the spec's own checks warn.
         return
     if base.flytekit is None:
@@ -93,10 +96,9 @@ def _pinned(item: str) -> tuple[int, ...] | None:
     return ()
 
 
-def _brings_flytekit(spec: ImageSpec) -> bool:
+def _brings_flytekit(spec: ImageSpec, requirements: Requirements) -> bool:
     """Do the packages have flytekit among them, by whatever way of naming it, or its plug-ins?"""
     items = [*(spec.packages or ()), *(spec.conda_packages or ()), *(spec.commands or ())]
-    if spec.requirements:
-        items += read_requirements(spec.requirements).files.values()
+    items += requirements.files.values()
     # flytekitplugins-…, union and unionai bring it along.
     return any(re.search(r"flytekit|\bunion(ai)?\b", item, re.IGNORECASE) for item in items)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, finishing, images
@@ -20,7 +19,6 @@ from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.events import (
     Finished,
-    Listener,
     Notice,
     Phase,
     PhaseChanged,
@@ -29,57 +27,19 @@ from envd_magic.pipeline.events import (
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
+from envd_magic.pipeline.options import Options, wants_push
+from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.stop import Stop
-from envd_magic.recipe.compose import Base, compose, needs_python
-from envd_magic.recipe.install import install_step
+from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.secrets import spec_secrets
-from envd_magic.spec.validate import validate
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from flytekit import ImageSpec
-
-PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to build, apart from what.
-
-    Parameters
-    ----------
-    context
-        Name of an envd context; None chooses as the docs say.
-    push
-        None pushes iff the spec has a registry and ``FLYTE_PUSH_IMAGE_SPEC`` lets it.
-    force
-        True builds even if the image is there.
-    listener
-        Is told every event as it comes.
-    stop
-        Stops the build from another thread.
-    log_folder
-        Where the log goes; None takes the usual place.
-    telemetry
-        True lets envd tell its makers of the build.
-    pickled
-        True if the tasks that will run in the image come from a notebook: flytekit pickles those,
-        so Python and flytekit should be the same there and here.
-    """
-
-    context: str | None = None
-    push: bool | None = None
-    force: bool = False
-    listener: Listener | None = None
-    stop: Stop | None = None
-    log_folder: Path | None = None
-    telemetry: bool = False
-    pickled: bool = False
-
 
 _last: list[BuildResult] = []
 
@@ -87,15 +47,6 @@ _last: list[BuildResult] = []
 def last_result() -> BuildResult | None:
     """Give the result of this process's last build, a failed one too; None before the first."""
     return _last[-1] if _last else None
-
-
-def wants_push(spec: ImageSpec, push: bool | None = None) -> bool:  # noqa: FBT001
-    """Is the image to be pushed?"""
-    if not spec.registry:
-        return False
-    if push is not None:
-        return push
-    return os.environ.get(PUSH_VARIABLE, "true").strip().lower() in ("true", "1", "yes", "on")
 
 
 def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
@@ -108,50 +59,67 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
     BuildInterrupted
         If the user stopped it.
     """
-    options = options or Options()
-    base = spec.base_image
-    if base is not None and not isinstance(base, str):
-        # Before minutes are spent on the base.
-        validate(spec)
+    with contextlib.closing(prepare(spec)) as prepared:
+        return build_prepared(prepared, options or Options())
+
+
+def prepare(spec: ImageSpec) -> Prepared:
+    """Look at a spec and its files, and run nothing.
+
+    Raises
+    ------
+    SpecError
+        If it cannot be honoured.
+    """
+    with _refusals_noted(spec):
+        return Prepared(spec)
+
+
+def build_prepared(prepared: Prepared, options: Options) -> BuildResult:
+    """Build what was prepared; see :func:`build_spec`."""
+    if prepared.base is not None:
+        # What the base takes its minutes for is not changed by them.
+        prepared.keep_files()
         # No task runs in the base: what it lacks for that the spec may have.
-        build_spec(base, replace(options, force=False, pickled=False))
-    started = time.monotonic()
-    options = replace(options, listener=Keeper(spec, options.listener))
-    try:
-        build = _Build(spec, options)
-    except Exception as error:
-        # Nothing has run: the spec is refused, or the log has no place.
-        _last[:] = [_refused(spec, error, time.monotonic() - started)]
-        raise
+        build_prepared(prepared.base, replace(options, force=False, pickled=False))
+    options = replace(options, listener=Keeper(prepared.spec, options.listener))
+    with _refusals_noted(prepared.spec):
+        build = _Build(prepared, options)
     return build.run()
 
 
-def _refused(spec: ImageSpec, error: Exception, seconds: float) -> BuildResult:
-    return BuildResult(
-        image=str(spec.name),
-        digest="",
-        status="failed",
-        seconds=seconds,
-        error=spec_secrets(spec).mask(str(error)),
-        stage=Phase.PREPARE.value,
-    )
+@contextlib.contextmanager
+def _refusals_noted(spec: ImageSpec) -> Iterator[None]:
+    """Note as the last result that nothing has run: a spec is refused, or a log has no place."""
+    started = time.monotonic()
+    try:
+        yield
+    except Exception as error:
+        refused = BuildResult(
+            image=str(spec.name),
+            digest="",
+            status="failed",
+            seconds=time.monotonic() - started,
+            error=spec_secrets(spec).mask(str(error)),
+            stage=Phase.PREPARE.value,
+        )
+        _last[:] = [refused]
+        raise
 
 
 class _Build:
     """One build of one spec. Its methods are the phases, in order."""
 
-    def __init__(self, spec: ImageSpec, options: Options) -> None:
-        self.spec = spec
+    def __init__(self, prepared: Prepared, options: Options) -> None:
+        self.prepared = prepared
+        self.spec = prepared.spec
         self.options = options
         self.started = time.monotonic()
-        # Before anything runs: a spec that cannot be honoured starts no log.
-        self.recipe = compose(spec)
-        self.push = wants_push(spec, options.push)
-        credentials = install_step(spec, "").credentials
-        secrets = spec_secrets(spec, credentials)
+        self.recipe = prepared.recipe
+        self.push = wants_push(self.spec, options.push)
         self.stop = options.stop or Stop()
         self.log = BuildLog(
-            self.recipe.image, secrets, options.listener, options.log_folder, self.stop
+            self.recipe.image, prepared.secrets, options.listener, options.log_folder, self.stop
         )
         self.log.recipe = self.recipe
         self.engine = Engine()
@@ -191,6 +159,8 @@ class _Build:
         home = open_home(program, self.options.context, self.spec.registry)
         if home.has_engine and (there := self._existing()) and not self.options.force:
             return self._is_there(there)
+        self.prepared.keep_files()
+        self.recipe = self.log.recipe = self.prepared.recipe
         for warning in self.recipe.warnings:
             self.log.emit(Notice(warning))
         docker = self.engine.environment() if home.has_engine else {}
@@ -236,14 +206,15 @@ class _Build:
             )
         )
         self._advise(None)
-        recipe = compose(self.spec, finished=False)
+        recipe = self.prepared.compose(finished=False)
         self._bootstrap(commands, home)
         name = self.recipe.image
         for platform in recipe.platforms:
             self._phase(Phase.BUILD, platform)
             several = f"-{platform.replace('/', '-')}" if len(recipe.platforms) > 1 else ""
             output = f"type=image,name={name}{several},push=true"
-            commands.build(recipe, ["--output", output, "--platform", platform])
+            words = ["--output", output, "--platform", platform]
+            commands.build(self.prepared.write(recipe), words)
 
     def _existing(self) -> str | None:
         """Give the digest of the image if it is there and is the one that the recipe makes."""
@@ -289,12 +260,12 @@ class _Build:
             self.private.append(name)
             images.tag(self.engine, base.id, name)
         python = self._python(base)
-        recipe = compose(self.spec, Base(name, base.env, python))
+        recipe = self.prepared.compose(Base(name, base.env, python))
         self._bootstrap(commands, home)
         built = f"{images.BUILDS}:{private_name()}"
         self.private += [built, finishing.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
-        commands.build(recipe, ["--tag", built, "--platform", platform])
+        commands.build(self.prepared.write(recipe), ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
         goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
         return finishing.finish(self.engine, built, goal, self._names()[platform])
@@ -314,15 +285,15 @@ class _Build:
         if not self.options.pickled:
             return
         known = containers.python_of(self.engine, base.id) if base else None
-        for text in advice(self.spec, known):
+        for text in advice(self.spec, self.prepared.inputs.requirements, known):
             if text not in self.log.warnings:
                 self.log.emit(Notice(text))
 
     def _bootstrap(self, commands: Commands, home: Home) -> None:
-        config = self.recipe.registry_config
-        if config is None:
+        inputs = self.prepared.inputs
+        if inputs.registry_config is None or inputs.folder is None:
             return
-        self._phase(Phase.BOOTSTRAP, str(config))
+        self._phase(Phase.BOOTSTRAP, str(inputs.registry_config))
         if home.in_engine:
             self.log.emit(
                 Notice(
@@ -330,7 +301,7 @@ class _Build:
                     "(/etc/docker/certs.d) count"
                 )
             )
-        commands.bootstrap(config)
+        commands.bootstrap(self.prepared.registries(), inputs.folder)
 
     def _tag(self, made: dict[str, str]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""

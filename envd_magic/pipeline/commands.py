@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.envd.process import Running
 from envd_magic.errors import BootstrapError, BuildError, EnvdError, EnvdNotFoundError
-from envd_magic.pipeline.folders import build_folder
 from envd_magic.shell import interrupts_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from envd_magic.envd.program import Program
     from envd_magic.pipeline.log import BuildLog
-    from envd_magic.recipe.model import Recipe
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,15 @@ class Commands:
     environment: Mapping[str, str]
     log: BuildLog
 
-    def bootstrap(self, registry_config: Path) -> None:
+    def bootstrap(self, registry_config: Path, folder: Path) -> None:
         """Set up the builder of the context.
+
+        Parameters
+        ----------
+        registry_config
+            JSON file.
+        folder
+            Where files that it names count from.
 
         Raises
         ------
@@ -49,15 +54,15 @@ class Commands:
         """
         # Without the option for shells, envd writes lines into the user's shell profile.
         words = ["--with-autocomplete=false", "--registry-config", str(registry_config)]
-        self._run(["bootstrap", *words], Path.cwd(), BootstrapError)
+        self._run(["bootstrap", *words], folder, BootstrapError)
 
-    def build(self, recipe: Recipe, words: Sequence[str]) -> None:
-        """Build a recipe in a folder that is gone at the end.
+    def build(self, folder: Path, words: Sequence[str]) -> None:
+        """Build what a folder holds.
 
         Parameters
         ----------
-        recipe
-            What to build.
+        folder
+            Has a build.envd.
         words
             What becomes of it, as options of ``envd build``.
 
@@ -66,8 +71,7 @@ class Commands:
         BuildError
             If it failed; names the step, its field and its last lines.
         """
-        with build_folder(recipe) as folder:
-            self._run(["build", "--path", str(folder), *words], folder, BuildError)
+        self._run(["build", "--path", str(folder), *words], folder, BuildError)
 
     def _run(self, words: list[str], folder: Path, kind: type[EnvdError]) -> None:
         path = self.program.path

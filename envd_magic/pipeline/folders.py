@@ -6,25 +6,67 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envd_magic.errors import SpecError
 from envd_magic.owner import is_abandoned, private_name
+from envd_magic.recipe.files import FIELD_OF
+from envd_magic.recipe.model import FOLDER
+from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from envd_magic.recipe.model import Recipe
+    from envd_magic.recipe.model import FileEntry, Recipe
 
 _PREFIX = "envd_magic-build-"
 
 
-@contextmanager
-def build_folder(recipe: Recipe) -> Iterator[Path]:
-    """Write a recipe into a private folder that is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{private_name()}-") as parent:
-        yield recipe.write(Path(parent)).parent
+class BuildFolder:
+    """A private folder that envd builds in, and that is gone when it is closed."""
+
+    def __init__(self) -> None:
+        self._parent: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def parent(self) -> Path:
+        """The folder around it, where no build sees what lies there."""
+        if self._parent is None:
+            self._parent = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{private_name()}-")
+        return Path(self._parent.name)
+
+    def keep(self, files: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+        """Copy files to where the build has them, and give the entries of the copies.
+
+        Raises
+        ------
+        SpecError
+            If one cannot be read, or is there no more.
+        """
+        kept = {}
+        for name, entry in sorted(files.items()):
+            place = self.parent / FOLDER / name
+            try:
+                entry.place(place)
+            except OSError as error:
+                field = FIELD_OF[name.partition("/")[0]]
+                why = f"cannot be copied: {error.strerror or error}"
+                raise SpecError(Problem(field, why, str(entry.source or name))) from error
+            kept[name] = entry if entry.source is None else replace(entry, source=place)
+        return kept
+
+    def write(self, recipe: Recipe) -> Path:
+        """Write a recipe, over what an earlier one of the same spec has left; give the folder."""
+        return recipe.write(self.parent).parent
+
+    def close(self) -> None:
+        """Delete it."""
+        if self._parent is not None:
+            self._parent.cleanup()
+            self._parent = None
 
 
 def write_recipe(recipe: Recipe) -> Path:

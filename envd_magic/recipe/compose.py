@@ -1,26 +1,27 @@
-"""From an ImageSpec to a recipe: pure, apart from reading the files that the spec names."""
+"""From an ImageSpec to a recipe: pure, once the files that the spec names were read."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import SpecError
-from envd_magic.recipe.files import COPY, SOURCE, copied, sources
+from envd_magic.recipe.files import FIELD_OF
+from envd_magic.recipe.inputs import read_inputs
 from envd_magic.recipe.install import install_step, step_header
 from envd_magic.recipe.model import FileEntry, Finish, Recipe, Rule
 from envd_magic.recipe.quoting import exports, run_script, starlark, starlark_list
 from envd_magic.spec.checks import split_platforms
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.tag import image_name
-from envd_magic.spec.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flytekit import ImageSpec
+
+    from envd_magic.recipe.inputs import Inputs
 
 # Where `install.python` puts its environment; a base image's own Python would come before it.
 _CONDA_PATH = ("/opt/conda/envs/envd/bin", "/opt/conda/bin")
@@ -46,7 +47,13 @@ class Base:
     python: str | None = None
 
 
-def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True) -> Recipe:
+def compose(
+    spec: ImageSpec,
+    base: Base | None = None,
+    *,
+    finished: bool = True,
+    inputs: Inputs | None = None,
+) -> Recipe:
     """Make the recipe of a spec.
 
     Parameters
@@ -58,21 +65,21 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
         steps are written without the variables that it brings.
     finished
         False where no engine will finish the image: envd is then told to set what it can.
+    inputs
+        The spec's files, where they were read; then nothing is read now.
 
     Raises
     ------
     SpecError
         If anything in the spec cannot be honoured.
     """
-    warnings = [str(problem) for problem in validate(spec)]
-    image = image_name(spec)
+    inputs = inputs or read_inputs(spec)
     base = base or Base(base_name(spec))
     own = needs_python(spec, base.python)
     first = _CONDA_PATH if own else ()
     inherited = _with_path_first(base.env, first)
-    install = install_step(spec, exports(inherited))
-    warnings += install.warnings
-    files = {**sources(spec, warnings), **copied(spec, warnings), **install.files}
+    install = install_step(spec, exports(inherited), inputs)
+    files = {**inputs.files, **install.files}
     rules = [*_system(spec, own=own), *install.rules, *_copies(files), *_commands(spec, inherited)]
     if spec.entrypoint:
         rules.append(
@@ -86,14 +93,14 @@ def compose(spec: ImageSpec, base: Base | None = None, *, finished: bool = True)
         # envd has nothing to solve for a bare base image.
         rules.append(Rule(("name",), "pass"))
     return Recipe(
-        image=image,
+        image=inputs.image,
         base=base.name,
         platforms=tuple(split_platforms(spec.platform)),
         rules=tuple(rules),
         files=files,
         finish=finish,
-        registry_config=Path(spec.registry_config).resolve() if spec.registry_config else None,
-        warnings=tuple(warnings),
+        registry_config=inputs.registry_config,
+        warnings=(*inputs.warnings, *install.warnings),
     )
 
 
@@ -195,7 +202,7 @@ def _word(item: str) -> str:
 
 def _copies(files: Mapping[str, FileEntry]) -> list[Rule]:
     rules = []
-    for folder, name in ((SOURCE, "source_root"), (COPY, "copy")):
+    for folder, name in FIELD_OF.items():
         inside = sum(
             entry.source is not None
             for path, entry in files.items()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COPY = "copy"
 SOURCE = "source"
+#: The field that each folder's files come from.
+FIELD_OF = {SOURCE: "source_root", COPY: "copy"}
 _ROOT = "root"
 # Folders that link to each other from outside have no end.
 _DEEPEST = 64

@@ -15,13 +15,15 @@ from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
 from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.requirement import requirement_name
-from envd_magic.spec.requirements import Requirements, read_requirements
 from envd_magic.spec.secrets import has_login, urls_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from flytekit import ImageSpec
+
+    from envd_magic.recipe.inputs import Inputs
+    from envd_magic.spec.requirements import Requirements
 
 # Variables of a spec that steer an installer; the others stay out of its step, so that a changed
 # value does not install everything again.
@@ -59,7 +61,7 @@ class Install:
     warnings: list[str] = field(default_factory=list)
 
 
-def install_step(spec: ImageSpec, before: str) -> Install:
+def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
     """Make the step that installs a spec's packages and requirements.
 
     Parameters
@@ -68,6 +70,8 @@ def install_step(spec: ImageSpec, before: str) -> Install:
         A spec that passed validation.
     before
         Bash that goes before it: the base image's variables.
+    inputs
+        The spec's files.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     """
     step = Install()
     packages = [item.strip() for item in spec.packages or []]
-    requirements = read_requirements(spec.requirements) if spec.requirements else Requirements()
+    requirements = inputs.requirements
     if not packages and not requirements.files:
         return step
     step.credentials = requirements.credentials + [
@@ -96,7 +100,7 @@ def install_step(spec: ImageSpec, before: str) -> Install:
     step.rules.append(Rule(fields, copy, "copy the installer, for the next step only"))
     before += exports(_steering(spec))
     if step.credentials or spec.pip_secret_mounts:
-        _mounted(step, asked, spec)
+        _mounted(step, asked, spec, inputs.mounted)
         text = _script(fields, before, f"{MOUNTED_AT}/{SECRETS}/asked.json", "")
         rule = f"run(commands=[{run_script(text)}], mount_host=True)"
     else:
@@ -192,11 +196,14 @@ def _pip_because(spec: ImageSpec, requirements: Requirements) -> str | None:
     return None
 
 
-def _mounted(step: Install, asked: dict[str, Any], spec: ImageSpec) -> None:
+def _mounted(
+    step: Install, asked: dict[str, Any], spec: ImageSpec, contents: Sequence[bytes]
+) -> None:
     """Put what is secret into files that are mounted for the step and in no layer."""
     asked["secrets"] = []
-    for number, (source, target) in enumerate(spec.pip_secret_mounts or []):
-        step.files[f"{SECRETS}/{number}"] = FileEntry(data=Path(source).read_bytes(), mode=0o600)
+    targets = [target for _, target in spec.pip_secret_mounts or ()]
+    for number, (content, target) in enumerate(zip(contents, targets, strict=True)):
+        step.files[f"{SECRETS}/{number}"] = FileEntry(data=content, mode=0o600)
         asked["secrets"].append([f"{MOUNTED_AT}/{SECRETS}/{number}", target])
     step.files[f"{SECRETS}/asked.json"] = FileEntry(data=json.dumps(asked).encode(), mode=0o600)
 

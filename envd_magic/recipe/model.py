@@ -56,10 +56,13 @@ class FileEntry:
         return self.source is None and self.data is None and self.link is None
 
     def place(self, path: Path) -> None:
-        """Write it to `path`."""
+        """Write it to `path`, unless that is where it is."""
+        if self.source == path:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.link is not None:
-            path.symlink_to(self.link)
+            if not path.is_symlink():
+                path.symlink_to(self.link)
             return
         if self.source is not None:
             shutil.copy2(self.source, path)
@@ -161,9 +164,12 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def write(self, parent: Path) -> Path:
-        """Write the folder below `parent` and give the path of build.envd in it."""
+        """Write the folder below `parent` and give the path of build.envd in it.
+
+        What another recipe of the same spec has left there is written over.
+        """
         folder = parent / FOLDER
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         for name, entry in sorted(self.files.items()):
             entry.place(folder / name)
         # The folders' own modes last, the deepest first: one of them may forbid writing.
