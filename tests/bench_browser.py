@@ -1,6 +1,7 @@
 """``make bench``, what people feel in JupyterLab: standstills, the panel's delay, sizes.
 
-A page that does nothing stands still now and then as well; its figure is the one to compare with.
+A page that does nothing stands still as well where other programs take the processors; what its own
+code takes (the longest task, 0 below 50 ms) is told apart from that.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from .browser import Notebook
+
 _FLOOD = """
 began = time.monotonic()
 for number in range({count}):
@@ -46,6 +49,7 @@ _DELAY = """(text) => new Promise((done) => {
   look();
 })"""
 _KEYS = 60
+_PROMISE = "at most 100 ms"
 _BUILDS = 30
 
 
@@ -74,7 +78,7 @@ def main() -> int:
 def _measure(
     folder: Path, patch: pytest.MonkeyPatch, server: Server, browser: Browser
 ) -> Iterator[tuple[str, str, str]]:
-    yield "longest standstill of a page at rest", f"{_rest(server, browser):.0f} ms", ""
+    yield "standstill of a page at rest", _rest(server, browser), ""
     (folder / "floods").mkdir()
     for seconds in (0, 20):
         place = folder / "floods" / str(seconds)
@@ -83,32 +87,36 @@ def _measure(
             path.setenv("PATH", os.environ["PATH"])
             fake_envd(place, path, _FLOOD.format(count=200_000, seconds=seconds))
             how = f"200,000 lines in {seconds or 'no'} s"
-            gap, size = _cell(server, browser, seconds)
-            yield f"standstill, a cell, {how}", f"{gap:.0f} ms", "at most 100 ms"
+            stood, size = _cell(server, browser, seconds)
+            yield f"standstill, a cell, {how}", stood, _PROMISE
             yield f"notebook's output after it, {how}", f"{size / 1000:.1f} kB", ""
-            gap = _panel(server, browser, seconds)
-            yield f"standstill, a panel, {how}", f"{gap:.0f} ms", "at most 100 ms"
+            yield f"standstill, a panel, {how}", _panel(server, browser, seconds), _PROMISE
     middle, late = _delay(server, browser)
     yield "panel, key to recipe", f"median {middle:.0f}, p95 {late:.0f} ms", "p95 at most 150 ms"
     size = _many(server, browser)
     yield f"saved notebook of {_BUILDS} builds", f"{size / 1000:.0f} kB", ""
 
 
-def _rest(server: Server, browser: Browser) -> float:
+def _stood(notebook: Notebook) -> str:
+    own = notebook.longest_task()
+    return f"{notebook.longest_gap():.0f} ms, own code {own:.0f} ms"
+
+
+def _rest(server: Server, browser: Browser) -> str:
     notebook = open_notebook(browser, server, "rest", ["import time; time.sleep(5)"])
     notebook.run(0)
     notebook.watch_frames()
     notebook.wait(0)
-    gap = notebook.longest_gap()
+    stood = _stood(notebook)
     notebook.page.context.close()
-    return gap
+    return stood
 
 
 def _path() -> str:
     return f"import os; os.environ['PATH'] = {os.environ['PATH']!r}\n%load_ext envd_magic"
 
 
-def _cell(server: Server, browser: Browser, seconds: int) -> tuple[float, int]:
+def _cell(server: Server, browser: Browser, seconds: int) -> tuple[str, int]:
     cells = [_path(), _BUILD.format(os.urandom(4).hex())]
     notebook = open_notebook(browser, server, f"cell-{seconds}", cells)
     notebook.run(0)
@@ -117,13 +125,13 @@ def _cell(server: Server, browser: Browser, seconds: int) -> tuple[float, int]:
     notebook.page.locator(".envd-card").wait_for()
     notebook.watch_frames()
     notebook.page.locator(".envd-built").wait_for(timeout=120_000)
-    gap = notebook.longest_gap()
+    stood = _stood(notebook)
     size = len(json.dumps(notebook.save().cells[1].outputs))
     notebook.page.context.close()
-    return gap, size
+    return stood, size
 
 
-def _panel(server: Server, browser: Browser, seconds: int) -> float:
+def _panel(server: Server, browser: Browser, seconds: int) -> str:
     notebook = open_notebook(browser, server, f"panel-{seconds}", [f"{_path()}\n%envd panel"])
     notebook.run(0)
     notebook.wait(0)
@@ -133,9 +141,9 @@ def _panel(server: Server, browser: Browser, seconds: int) -> float:
     page.locator(".envd-card").wait_for()
     notebook.watch_frames()
     page.locator(".envd-built").wait_for(timeout=120_000)
-    gap = notebook.longest_gap()
+    stood = _stood(notebook)
     page.context.close()
-    return gap
+    return stood
 
 
 def _delay(server: Server, browser: Browser) -> tuple[float, float]:

@@ -37,6 +37,9 @@ _WATCH_FRAMES = """() => {
   const step = (now) => { window.gaps.push(now - last); last = now;
     if (window.watching) requestAnimationFrame(step); };
   requestAnimationFrame(step);
+  window.tasks = [0];
+  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((e) => e.duration)))
+    .observe({ entryTypes: ["longtask"] });
 }"""
 # Ratio of two colours' luminance, as in WCAG 2.1 (relative luminance, contrast ratio); the ground
 # is the first ancestor's that is not see-through, with the see-through ones laid over it.
@@ -193,6 +196,10 @@ class Notebook:
     def longest_gap(self) -> float:
         """Longest time between two pictures since then, in milliseconds."""
         return float(self.page.evaluate(_LONGEST_GAP))
+
+    def longest_task(self) -> float:
+        """Longest time that the page's own code took since then, in milliseconds; 0 is below 50."""
+        return float(self.page.evaluate("() => Math.max(...window.tasks)"))
 
 
 @contextmanager
