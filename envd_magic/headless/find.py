@@ -202,6 +202,22 @@ def with_registry(source: Source, registry: str | None) -> None:
                 definition.error = error
 
 
+def sources_of(path: Path) -> list[str]:
+    """Give the code of a file: the cells of a notebook, or all of a Python file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
+    from envd_magic.records.notebook import parse_notebook
+
+    text = read_text(path)
+    if path.suffix != ".ipynb":
+        return [text] if path.suffix == ".py" else []
+    return [cell.source for cell in parse_notebook(path, text).cells if cell.kind == "code"]
+
+
 def read_text(path: Path) -> str:
     """Read a file of text, as it is.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import kept
+from envd_magic.interactive import frozen, kept
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -282,6 +282,8 @@ COMMANDS: dict[str, Command] = {
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),
     "images": _command(parsers.images_parser, _images),
+    "freeze": _command(frozen.freeze_parser, frozen.freeze),
+    "pin": _command(frozen.pin_parser, frozen.pin),
     "history": _command(kept.history_parser, kept.show_history),
     "record": _command(kept.record_parser, kept.record),
     "replay": _command(kept.replay_parser, kept.show_recording),

@@ -194,7 +194,7 @@ def spec_build_parser() -> MagicParser:
     """Make the parser of ``%envd build``."""
     parser = MagicParser("%envd build", "Build the image of an ImageSpec that a variable holds.")
     add = parser.add_argument
-    add("spec", metavar="SPEC", help=_SPEC)
+    add("spec", metavar="SPEC", help=SPEC)
     add("variable", nargs="?", metavar="VARIABLE", help="bound to the final spec after the build")
     _add_spec_options(parser)
     _add_build_options(parser)
@@ -231,13 +231,14 @@ def _add_build_options(parser: MagicParser) -> None:
 
 #: Options that replace a field of the spec.
 SPEC_OPTIONS = ("name", "registry", "platform", "base_image")
-_SPEC = "name of a variable, or an expression (in quotes if it has spaces or quotes)"
+#: What a word that stands for specs can be.
+SPEC = "name of a variable, or an expression (in quotes if it has spaces or quotes)"
 
 
 def preview_parser() -> MagicParser:
     """Make the parser of ``%envd preview``."""
     parser = MagicParser("%envd preview", "Show what envd would be told for an ImageSpec.")
-    parser.add_argument("spec", metavar="SPEC", help=_SPEC)
+    parser.add_argument("spec", metavar="SPEC", help=SPEC)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""From what is there to an ImageSpec: a live kernel, a notebook's imports, a built image."""

@@ -1,0 +1,218 @@
+"""An environment as an ImageSpec: exact versions, and what was left out and why."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from envd_magic.freeze.distributions import (
+    Dist,
+    here,
+    installed,
+    is_kernels,
+    owners,
+    without_kernel,
+)
+from envd_magic.freeze.imports import imported, installed_by, top_level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flytekit import ImageSpec
+
+# Names of distributions that are called otherwise than their module, for modules that are not
+# installed here; a guess by the module's name could be somebody else's package.
+_KNOWN = {
+    "Crypto": "pycryptodome",
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+    "yaml": "PyYAML",
+}
+# Those that are called as their module is, and are used in most notebooks.
+_SAME = frozenset(
+    {
+        "dask",
+        "datasets",
+        "duckdb",
+        "flytekit",
+        "httpx",
+        "lightgbm",
+        "matplotlib",
+        "networkx",
+        "numpy",
+        "pandas",
+        "plotly",
+        "polars",
+        "pyarrow",
+        "requests",
+        "scipy",
+        "seaborn",
+        "spacy",
+        "statsmodels",
+        "sympy",
+        "tensorflow",
+        "torch",
+        "torchvision",
+        "tqdm",
+        "transformers",
+        "xgboost",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What was found.
+
+    Parameters
+    ----------
+    packages
+        Requirements, most with exact versions.
+    notes
+        What was left out, and what else the user should know.
+    python
+        Version of Python.
+    """
+
+    packages: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    python: str = ""
+
+    def spec(self, *, python: bool = True, name: str = "frozen") -> ImageSpec:
+        """Make the ImageSpec.
+
+        Parameters
+        ----------
+        python
+            False leaves python_version out: the base image brings the Python.
+        name
+            Of the image.
+        """
+        from flytekit import ImageSpec
+
+        version = self.python if python else None
+        return ImageSpec(name=name, packages=list(self.packages), python_version=version)
+
+
+def freeze_all() -> Frozen:
+    """Freeze all that is installed here, what only the kernel needs left out."""
+    dists = without_kernel(installed())
+    return _frozen(dists.values(), [])
+
+
+def freeze_kernel(namespace: Mapping[str, Any], history: Sequence[str]) -> Frozen:
+    """Freeze what a kernel has imported at its user's wish.
+
+    Parameters
+    ----------
+    namespace
+        The user's variables.
+    history
+        The cells that were run.
+    """
+    modules = {name for name in imported(history) if name.partition(".")[0] in sys.modules}
+    for name, value in namespace.items():
+        if not name.startswith("_"):
+            modules |= _module_of(value)
+    return _of_modules(modules, [])
+
+
+def _module_of(value: Any) -> set[str]:
+    """Give where a variable's value comes from, if it is a module, a class or a function."""
+    if isinstance(value, type(sys)):
+        return {value.__name__}
+    if isinstance(value, type) or callable(value):
+        module = getattr(value, "__module__", None)
+        # What IPython itself puts into the namespace.
+        if isinstance(module, str) and not module.startswith("IPython"):
+            return {module}
+    return set()
+
+
+def freeze_sources(sources: Sequence[str]) -> Frozen:
+    """Freeze what cells import, which are not run; versions are those that are installed here."""
+    return _of_modules(imported(sources), installed_by(sources))
+
+
+def _of_modules(modules: Iterable[str], asked: Sequence[str]) -> Frozen:
+    tops = top_level(modules)
+    dists = installed()
+    found: dict[str, Dist] = {}
+    loose: dict[str, str] = {}
+    notes: list[str] = []
+    explicit = {str(canonicalize_name(Requirement(item).name)): item for item in asked}
+    for first, keys in sorted(owners(tops).items()):
+        if keys:
+            found |= {key: dists[key] for key in keys if key in dists and not is_kernels(key)}
+        elif is_local(first):
+            notes.append(f"{first} is a file or folder here: copy or source_root takes it along")
+        elif name := _KNOWN.get(first, first if first in _SAME else ""):
+            loose[str(canonicalize_name(name))] = name
+        elif str(canonicalize_name(first)) not in explicit:
+            notes.append(
+                f"{first} is not installed here: which distribution it is from is not known"
+            )
+    for key, item in explicit.items():
+        if key in dists and not is_kernels(key):
+            found[key] = dists[key]
+        elif not is_kernels(key):
+            loose[key] = item
+    notes += [
+        f"{item} is not installed here: no version is known"
+        for item in loose.values()
+        if not Requirement(item).specifier
+    ]
+    return _frozen(found.values(), notes, [item for key, item in loose.items() if key not in found])
+
+
+def is_local(module: str) -> bool:
+    """Is a module a file or a folder of the user's: in this folder, or loaded from outside?"""
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if loaded and "site-packages" not in loaded and "dist-packages" not in loaded:
+        return True
+    return Path(f"{module}.py").is_file() or Path(module, "__init__.py").is_file()
+
+
+def _frozen(dists: Iterable[Dist], notes: list[str], loose: Sequence[str] = ()) -> Frozen:
+    packages, told = list(loose), list(notes)
+    for dist in dists:
+        if dist.special:
+            told.append(f"{dist.name} is left out: {dist.special}")
+            continue
+        packages.append(dist.pin)
+        if local := _local_part(dist.version):
+            told.append(
+                f"{dist.pin}: +{local} is in no public index; name its own in pip_extra_index_url"
+            )
+    return Frozen(tuple(sorted(packages, key=str.lower)), tuple(told), here())
+
+
+def _local_part(version: str) -> str:
+    try:
+        return Version(version).local or ""
+    except InvalidVersion:
+        return ""
+
+
+def with_flytekit(frozen: Frozen) -> Frozen:
+    """Add flytekit, without which no task starts."""
+    if any(canonicalize_name(Requirement(one).name) == "flytekit" for one in frozen.packages):
+        return frozen
+    dist = installed().get("flytekit")
+    if dist is None or dist.special:
+        return frozen
+    packages = sorted([*frozen.packages, dist.pin], key=str.lower)
+    return Frozen(tuple(packages), frozen.notes, frozen.python)
