@@ -118,6 +118,17 @@ def test_where_uv_cannot_pip_does_and_it_is_said(lab: Lab) -> None:
     assert "six" in packages(lab, result.image)
 
 
+def test_what_a_step_told_is_told_again_when_it_comes_from_the_cache(lab: Lab) -> None:
+    # A base of its own, so that the first build has nothing in the cache.
+    unique = os.urandom(8).hex()
+    lines = [f"RUN printf '[install]\\nprefer-binary = true\\n# {unique}\\n' > /etc/pip.conf"]
+    base = lab.derive("prefers", lines)
+    spec = ImageSpec(name="told", base_image=base, packages=["six"])
+    said = ["pip installs, since uv has nothing like pip's --prefer-binary"]
+    assert notes(build(spec, force=True)) == said
+    assert notes(build(spec, force=True)) == said
+
+
 def test_what_the_base_tells_uv_is_not_heeded_and_pips_settings_are(lab: Lab) -> None:
     # Each of these would keep uv from installing, or let it take another version.
     lines = [

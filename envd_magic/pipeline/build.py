@@ -27,6 +27,7 @@ from envd_magic.pipeline.events import (
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
+from envd_magic.pipeline.notes import remembered
 from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
@@ -265,7 +266,8 @@ class _Build:
         built = f"{images.BUILDS}:{private_name()}"
         self.private += [built, finishing.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
-        commands.build(self.prepared.write(recipe), ["--tag", built, "--platform", platform])
+        with remembered(self.log, recipe, base.id):
+            commands.build(self.prepared.write(recipe), ["--tag", built, "--platform", platform])
         self._phase(Phase.FINISH)
         goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
         return finishing.finish(self.engine, built, goal, self._names()[platform])
