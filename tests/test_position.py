@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from envd_magic.interactive.position import position, yaml_position
@@ -83,6 +83,7 @@ def test_names_that_are_taken(text: str, names: set[str]) -> None:
 
 
 @given(st.text(st.sampled_from("ab=()[]{}'\"\\#\n,. ImageSpec"), max_size=40))
+@example("I\n")
 def test_no_text_is_too_strange(text: str) -> None:
     here = position(text)
     assert text.endswith(here.token)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from envd_magic.magic import EnvdMagic
 
-_COMMAND = re.compile(r"\s*%envd\s+(\S*)$")
+_COMMAND = re.compile(r"\s*%envd\s+(\S*)\Z")
 _COMMAND_LINE = re.compile(r"\s*%envd\s+(\w+)\s+(.*)$")
 _CELL = re.compile(r"%%envd_build(?=\s|$)")
 _PLATFORMS = ("linux/amd64", "linux/arm64")

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 _NAME_BEFORE = re.compile(r"([A-Za-z_][\w.]*)\s*$")
-_TOKEN = re.compile(r"[A-Za-z_]\w*$")
-_FIELD = re.compile(r"([A-Za-z_]\w*)\s*=\s*[rbfuRBFU]{0,2}$")
+_TOKEN = re.compile(r"[A-Za-z_]\w*\Z")
+_FIELD = re.compile(r"([A-Za-z_]\w*)\s*=\s*[rbfuRBFU]{0,2}\Z")
 _ARGUMENT = re.compile(r"(\w+)\s*=(?!=)")
 _ASSIGNED = re.compile(r"^(\w+)\s*=(?!=)", re.MULTILINE)
 _QUOTES = ('"""', "'''", '"', "'")
