@@ -221,8 +221,10 @@ def _build(job: Job, bind: Callable[[Job], None]) -> None:
             with _failure_shown(job, number):
                 result = build_prepared(prepared, replace(job.options, listener=viewer))
             job.results.append(result)
+            if number == len(job.prepared) - 1:
+                # Before a card says that the variable can be used.
+                bind(job)
             viewer.finish(result_card(result, job.label(number)))
-        bind(job)
 
 
 @contextmanager
