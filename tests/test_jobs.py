@@ -178,6 +178,18 @@ def test_several_specs_are_built_one_after_another_and_bound_as_a_list(
     assert value(notebook, "[spec.name for spec in both]") == "['left', 'right']"
 
 
+def test_what_is_built_of_several_is_bound_though_the_next_one_fails(
+    notebook: Kernel, gate: Gates
+) -> None:
+    gate.open("a")
+    gate.open("b", "fail")
+    notebook.run("many = 'of before'")
+    cell = notebook.run(f"%%envd_build many\n{{'a': {gate.spec('a')}, 'b': {gate.spec('b')}}}")
+    assert cell.error == "BuildError"
+    assert "@task(container_image=many['a'])" in cell.outputs[0]
+    assert value(notebook, "[*many], many['a'].name") == "['a'] a"
+
+
 def test_background_build_has_the_files_of_when_it_was_asked_for(
     notebook: Kernel, gate: Gates
 ) -> None:

@@ -48,7 +48,7 @@ class Job:
     stop
         Stops it from another thread.
     variable
-        Name that the specs are bound to when all are built.
+        Name that the specs are bound to, each when it is built.
     """
 
     number: int
@@ -149,8 +149,9 @@ class Jobs:
         job.thread.start()
 
     def _bind(self, job: Job) -> None:
+        """Bind what is built of a job, so that what its cards say of it is true."""
         if job.variable is not None:
-            self._shell.user_ns[job.variable] = job.specs.value
+            self._shell.user_ns[job.variable] = job.specs.first(len(job.results)).value
 
     def cancel(self, job: Job) -> None:
         """Stop a build, and wait until it has."""
@@ -221,9 +222,7 @@ def _build(job: Job, bind: Callable[[Job], None]) -> None:
             with _failure_shown(job, number):
                 result = build_prepared(prepared, replace(job.options, listener=viewer))
             job.results.append(result)
-            if number == len(job.prepared) - 1:
-                # Before a card says that the variable can be used.
-                bind(job)
+            bind(job)
             viewer.finish(result_card(result, job.label(number)))
 
 

@@ -182,7 +182,7 @@ def build_parser() -> MagicParser:
         "notebook's variables. Options beat what the cell says.",
     )
     add = parser.add_argument
-    add("variable", nargs="?", metavar="VARIABLE", help="bound to the final spec after the build")
+    add("variable", nargs="?", metavar="VARIABLE", help=_BOUND)
     _add_spec_options(parser)
     _add_build_options(parser)
     add("--yaml", action="store_true", help="the cell is YAML, in flytekit's form")
@@ -195,7 +195,7 @@ def spec_build_parser() -> MagicParser:
     parser = MagicParser("%envd build", "Build the image of an ImageSpec that a variable holds.")
     add = parser.add_argument
     add("spec", metavar="SPEC", help=SPEC)
-    add("variable", nargs="?", metavar="VARIABLE", help="bound to the final spec after the build")
+    add("variable", nargs="?", metavar="VARIABLE", help=_BOUND)
     _add_spec_options(parser)
     _add_build_options(parser)
     return parser
@@ -231,6 +231,7 @@ def _add_build_options(parser: MagicParser) -> None:
 
 #: Options that replace a field of the spec.
 SPEC_OPTIONS = ("name", "registry", "platform", "base_image")
+_BOUND = "bound to the final spec after the build; of several, to those that are built"
 #: What a word that stands for specs can be.
 SPEC = "name of a variable, or an expression (in quotes if it has spaces or quotes)"
 

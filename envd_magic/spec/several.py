@@ -36,6 +36,11 @@ class Specs:
             return specs
         return dict(zip(self.keys, specs, strict=True))
 
+    def first(self, count: int) -> Specs:
+        """Give the same shape with the first so many of the specs."""
+        keys = self.keys[:count] if isinstance(self.keys, tuple) else self.keys
+        return Specs(self.items[:count], keys)
+
     def mapped(self, change: Callable[[ImageSpec], ImageSpec]) -> Specs:
         """Give the same shape with every spec changed."""
         return replace(self, items=tuple((label, change(spec)) for label, spec in self.items))
