@@ -70,6 +70,47 @@ def test_what_is_in_the_registry_is_not_built_again(lab: Lab) -> None:
     assert build(spec, force=True).status == "built"
 
 
+def test_what_another_recipe_made_in_the_registry_is_built_again(lab: Lab) -> None:
+    name = f"fixed-{uuid.uuid4().hex[:8]}"
+
+    def spec(value: str) -> ImageSpec:
+        return ImageSpec(name=name, registry=lab.registry, tag_format="v1", env={"WHICH": value})
+
+    first = build(spec("one"))
+    lab.docker("rmi", first.image)
+    second = build(spec("two"))
+    assert second.status == "built"
+    assert any("made in another way" in warning for warning in second.warnings)
+    assert in_registry(lab, first.image) == second.digest != first.digest
+    lab.docker("rmi", first.image)
+    assert build(spec("two")).status == "exists"
+
+
+@pytest.mark.parametrize(
+    ("tag_format", "status"), [(None, "exists"), ("p-{spec_hash}", "exists"), ("v1", "built")]
+)
+def test_what_another_builder_pushed_counts_where_the_tag_tells_of_the_spec(
+    lab: Lab, tag_format: str | None, status: str
+) -> None:
+    name = f"others-{uuid.uuid4().hex[:8]}"
+    spec = ImageSpec(name=name, registry=lab.registry, tag_format=tag_format)
+    image = spec.image_name()
+    lab.docker("tag", lab.base_image, image)
+    lab.docker("push", "-q", image)
+    lab.docker("rmi", image)
+    assert build(spec).status == status
+
+
+def test_what_another_builder_pushed_counts_where_its_id_is_the_specs(lab: Lab) -> None:
+    name = f"others-{uuid.uuid4().hex[:8]}"
+    spec = ImageSpec(name=name, registry=lab.registry, tag_format="v1")
+    image = lab.derive("others", [f"ENV _F_IMG_ID={spec.id}"])
+    lab.docker("tag", image, spec.image_name())
+    lab.docker("push", "-q", spec.image_name())
+    lab.docker("rmi", spec.image_name())
+    assert build(spec).status == "exists"
+
+
 def test_an_unchanged_build_takes_every_step_from_the_cache(lab: Lab) -> None:
     base = lab.derive("seven", [f"ENV {' '.join(f'V{n}={n}' for n in range(7))}"])
     env = {**fresh(), **{f"W{n}": str(n) for n in range(12)}}

@@ -1,8 +1,10 @@
-"""One name for the images of several platforms, made through the registry's own API.
+"""What the engine's API cannot do or tell of a registry, asked of the registry itself.
+
+It can push images, but not the index that gives those of several platforms one name; and of an
+image that it does not have it tells the digest, but not what was set in it.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md and, for logging in,
-https://distribution.github.io/distribution/spec/auth/token/. The engine's API can push images, but
-not the index that ties them together.
+https://distribution.github.io/distribution/spec/auth/token/.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from envd_magic.errors import PushError
+from envd_magic.engine.images import ImageInfo
+from envd_magic.errors import EngineError, PushError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +26,7 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json, "
     "application/vnd.oci.image.manifest.v1+json"
 )
+_INDEXES = f"{_INDEX}, application/vnd.oci.image.index.v1+json"
 _TIMEOUT = 60
 _DOCKER_HUB = "registry-1.docker.io"
 _OK = 300
@@ -43,7 +47,7 @@ def push_index(image: str, images: Mapping[str, str]) -> str:
     PushError
         If the registry does not take it.
     """
-    registry = _Registry(image)
+    registry = _Registry(image, f"push the index {image}", PushError)
     entries = []
     for platform, name in images.items():
         found = registry.request("GET", name.rpartition(":")[2], headers={"Accept": _MANIFESTS})
@@ -66,11 +70,47 @@ def push_index(image: str, images: Mapping[str, str]) -> str:
     return str(put.headers["Docker-Content-Digest"])
 
 
-class _Registry:
-    """Requests for the manifests of one repository."""
+def image_in_registry(image: str, digest: str) -> ImageInfo:
+    """Look at an image without pulling it; of an index, at the first one in it.
 
-    def __init__(self, image: str) -> None:
-        self.image = image
+    Parameters
+    ----------
+    image
+        Its name, with its tag.
+    digest
+        What the registry has under it.
+
+    Raises
+    ------
+    EngineError
+        If the registry does not show it.
+    """
+    registry = _Registry(image, f"look at {image} in its registry", EngineError)
+    accept = {"Accept": f"{_MANIFESTS}, {_INDEXES}"}
+    manifest = registry.json(digest, headers=accept)
+    if manifests := manifest.get("manifests"):
+        manifest = registry.json(manifests[0]["digest"], headers=accept)
+    found = registry.json(manifest["config"]["digest"], kind="blobs")
+    platform = f"{found.get('os', 'linux')}/{found.get('architecture', '')}"
+    return ImageInfo(id=digest, config=found.get("config") or {}, platform=platform)
+
+
+class _Registry:
+    """Requests for one repository.
+
+    Parameters
+    ----------
+    image
+        An image in it, with its tag.
+    doing
+        As in "cannot {doing}".
+    error
+        What is raised.
+    """
+
+    def __init__(self, image: str, doing: str, error: type[EngineError]) -> None:
+        self.doing = doing
+        self.error = error
         domain, slash, path = image.rpartition(":")[0].partition("/")
         if not slash or not ("." in domain or ":" in domain or domain == "localhost"):
             domain, path = "docker.io", f"{domain}{slash}{path}"
@@ -83,10 +123,20 @@ class _Registry:
         self.schemes = ("https", "http") if loopback else ("https",)
         self.session = requests.Session()
 
-    def request(self, method: str, reference: str, **options: Any) -> requests.Response:
-        """Ask for one manifest, logging in as the registry wants it."""
+    def json(self, reference: str, *, kind: str = "manifests", **options: Any) -> dict[str, Any]:
+        """Ask for a manifest or a blob that is JSON."""
+        try:
+            found: dict[str, Any] = self.request("GET", reference, kind=kind, **options).json()
+        except ValueError as error:
+            raise self._failed(f"{reference}: {error}") from error
+        return found
+
+    def request(
+        self, method: str, reference: str, *, kind: str = "manifests", **options: Any
+    ) -> requests.Response:
+        """Ask for one manifest or blob, logging in as the registry wants it."""
         for scheme in self.schemes:
-            url = f"{scheme}://{self.host}/v2/{self.path}/manifests/{reference}"
+            url = f"{scheme}://{self.host}/v2/{self.path}/{kind}/{reference}"
             try:
                 answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
                 if answer.status_code == requests.codes.unauthorized:
@@ -94,19 +144,19 @@ class _Registry:
                     answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
             except requests.exceptions.SSLError as error:
                 if scheme == self.schemes[-1]:
-                    raise PushError(f"Cannot push the index {self.image}: {error}") from error
+                    raise self._failed(error) from error
                 continue
             except requests.RequestException as error:
-                raise PushError(f"Cannot push the index {self.image}: {error}") from error
+                raise self._failed(error) from error
             if answer.status_code >= _OK:
                 said = answer.text.strip()[:300]
-                raise PushError(
-                    f"Cannot push the index {self.image}: {method} {reference}: "
-                    f"{answer.status_code} {said}"
-                )
+                raise self._failed(f"{method} {reference}: {answer.status_code} {said}")
             self.schemes = (scheme,)
             return answer
-        raise PushError(f"Cannot push the index {self.image}: no answer from {self.host}")
+        raise self._failed(f"no answer from {self.host}")
+
+    def _failed(self, why: object) -> EngineError:
+        return self.error(f"Cannot {self.doing}: {why}")
 
     def _log_in(self, challenge: str) -> None:
         from docker import auth

@@ -220,20 +220,31 @@ class _Build:
     def _existing(self) -> str | None:
         """Give the digest of the image if it is there and is the one that the recipe makes."""
         name = self.recipe.image
-        local = images.inspect(self.engine, name)
-        self.size = local.size if local else 0
+        local = found = images.inspect(self.engine, name)
         digest = local.id if local else None
         if self.push and not self.options.force:
             digest = images.registry_digest(self.engine, name)
             if digest and not (local and any(item.endswith(digest) for item in local.digests)):
                 # The registry's own, whatever the engine has under the name.
-                return digest
-        if local is not None and self._is_another(local):
+                local, found = None, self._in_registry(digest)
+        self.size = local.size if local else 0
+        if found is not None and self._is_another(found):
             self.log.emit(
                 Notice(f"{name} is there, made in another way: this build overwrites the tag")
             )
             return None
         return digest
+
+    def _in_registry(self, digest: str) -> images.ImageInfo:
+        # Imported here, since most builds do not come to it.
+        from envd_magic.engine.registry import image_in_registry
+
+        try:
+            return image_in_registry(self.recipe.image, digest)
+        except EngineError as error:
+            # The engine may know of certificates and logins that are not known here.
+            self.log.line(str(error))
+            return images.ImageInfo(id=digest, config={}, platform="")
 
     def _is_there(self, digest: str) -> BuildResult:
         self.digest = digest
@@ -242,12 +253,17 @@ class _Build:
         return self._result("exists")
 
     def _is_another(self, image: images.ImageInfo) -> bool:
-        """Was it made by another recipe? The tag does not tell all that a recipe does.
-
-        What another builder made under the tag counts as the image.
-        """
+        """Was it made by another recipe? The tag does not tell all that a recipe does."""
         made_by = image.labels.get(images.RECIPE_LABEL)
-        return made_by is not None and made_by != self.recipe.digest()
+        if made_by is not None:
+            return made_by != self.recipe.digest()
+        # Another builder's counts as the image where its tag tells of the spec, or its id does and
+        # the spec has no files besides.
+        if "{spec_hash" in (self.spec.tag_format or "{spec_hash}"):
+            return False
+        inputs = self.prepared.inputs
+        by_id = image.env.get("_F_IMG_ID") == self.spec.id
+        return not by_id or bool(inputs.files or inputs.requirements.files)
 
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
