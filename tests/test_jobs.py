@@ -82,7 +82,7 @@ def test_background_build_returns_at_once_shows_itself_in_its_cell_and_binds_at_
     gate.open("first")
     waited = notebook.run(f"%envd wait {number_of(cell)}")
     assert waited.error is None
-    assert f"Build {number_of(cell)}: done (localhost:30000/first:" in waited.text
+    assert waited.outputs == cell.outputs
     assert len(cell.outputs) == 1
     assert cell.outputs[0].startswith("Built: localhost:30000/first:")
     assert "@task(container_image=first)" in cell.outputs[0]
@@ -126,8 +126,25 @@ def test_waiting_for_several_tells_of_all_though_one_failed(notebook: Kernel, ga
     gate.open("better")
     waited = notebook.run("%envd wait")
     assert waited.error == "BuildError"
-    assert ": failed (" in waited.text
-    assert ": done (localhost:30000/better:" in waited.text
+    assert [text.partition(" localhost:30000/")[0] for text in waited.outputs] == [
+        "Failed to build:",
+        "Built:",
+    ]
+
+
+def test_build_that_is_waited_for_is_seen_there_as_it_goes_on(
+    notebook: Kernel, gate: Gates
+) -> None:
+    cell = begin(notebook, gate, "followed")
+    number = number_of(cell)
+    waiting = notebook.start(f"%envd wait {number}").until("at the gate followed")
+    assert waiting.outputs[0].startswith("Building: localhost:30000/followed:")
+    assert f"%envd cancel {number} the build" in waiting.outputs[0]
+    gate.open("followed")
+    assert waiting.finish().error is None
+    assert waiting.outputs == cell.outputs
+    # And again, of one that has ended.
+    assert notebook.run(f"%envd wait {number}").outputs == cell.outputs
 
 
 def test_background_build_can_be_cancelled(notebook: Kernel, gate: Gates) -> None:
@@ -241,11 +258,12 @@ def test_interrupt_ends_the_build_in_the_cell_and_not_the_one_in_the_background(
 
 def test_interrupt_while_waiting_ends_the_waiting_only(notebook: Kernel, gate: Gates) -> None:
     begin(notebook, gate, "patient")
-    cell = notebook.start("print('now'); get_ipython().run_line_magic('envd', 'wait')")
-    cell.until("now")
+    cell = notebook.start("%envd wait").until("at the gate patient")
     notebook.manager.interrupt_kernel()
     cell.finish()
     assert cell.error == "KeyboardInterrupt"
+    assert cell.outputs[0].startswith("Building: localhost:30000/patient:")
+    assert "shows it on" in cell.outputs[0]
     assert is_running(gate.pid("patient"))
     gate.open("patient")
     assert notebook.run("%envd wait").error is None

@@ -248,8 +248,6 @@ def _seconds(job: Job) -> float:
 def _wait(magic: EnvdMagic, options: argparse.Namespace) -> None:
     jobs = magic.jobs.running() if options.build is None else [magic.jobs.get(options.build)]
     magic.jobs.wait(jobs)
-    for job in jobs:
-        print(f"Build {job.number}: {job.state} ({job.image})")
     if not jobs:
         print("No build is running.")
     for job in jobs:
@@ -291,9 +289,7 @@ COMMANDS: dict[str, Command] = {
         partial(parsers.plain_parser, "builds", "List the builds of this session."), _builds
     ),
     "wait": _command(
-        partial(
-            parsers.job_parser, "wait", "Wait for builds in the background, for all by default."
-        ),
+        partial(parsers.job_parser, "wait", "Show builds until they end, all that run by default."),
         _wait,
     ),
     "cancel": _command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,10 +180,29 @@ class Jobs:
         return self._jobs[number]
 
     def wait(self, jobs: list[Job]) -> None:
-        """Wait for builds to end; an interrupt ends the waiting, not the builds."""
-        for job in jobs:
-            while not job.ended.wait(_TICK):
-                pass
+        """Wait for builds to end, and show them; an interrupt ends that, not the builds."""
+        with ExitStack() as stack:
+            for job in jobs:
+                self._follow(job, stack)
+            for job in jobs:
+                while not job.ended.wait(_TICK):
+                    pass
+
+    def _follow(self, job: Job, stack: ExitStack) -> None:
+        """Show a build in the cell that runs now, until the end of the stack."""
+        hint = f"the stop button (■) ends the waiting, %envd cancel {job.number} the build"
+        after = f"%envd wait {job.number} shows it on, %envd cancel {job.number} ends it"
+        for viewer in job.viewers:
+            if job.state != "running" and not viewer.finished:
+                # It waited for one that failed, and has nothing to show.
+                continue
+            if is_kernel(self._shell):
+                screen: Screen = NotebookScreen(self._shell, hint)
+            else:
+                screen = choose_screen(self._shell, hint)
+            # In this order: an interrupt may come between the two.
+            stack.callback(viewer.leave, screen, after)
+            viewer.join(screen)
 
     def end(self) -> None:
         """Stop all that run, and wait until they have."""

@@ -7,6 +7,7 @@ kind of screen there is decides the :class:`Screen`.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
@@ -209,28 +210,61 @@ class Viewer:
         self.screen = screen
         self._name = name
         self.state = BuildState(tail=tail)
-        self.finished = False
+        self._others: list[Screen] = []
+        self._last: Card | None = None
         self._shown = 0.0
         self._news = False
+        # Others join and leave on another thread than the build's.
+        self._lock = threading.RLock()
+
+    @property
+    def finished(self) -> bool:
+        """Is what came of it shown?"""
+        return self._last is not None
 
     def __call__(self, event: Event) -> None:
         """Take one event of the build."""
-        self.state.take(event)
-        self.screen.event(event)
-        # Between a flood's lines there is no tick, and what came last is to be seen soon.
-        pause = _IDLE_PAUSE if isinstance(event, Tick) and not self._news else _PAUSE
-        self._news = self._news or not isinstance(event, Tick)
-        if time.monotonic() - self._shown >= pause:
-            self.show()
+        with self._lock:
+            self.state.take(event)
+            self.screen.event(event)
+            # Between a flood's lines there is no tick, and what came last is to be seen soon.
+            pause = _IDLE_PAUSE if isinstance(event, Tick) and not self._news else _PAUSE
+            self._news = self._news or not isinstance(event, Tick)
+            if time.monotonic() - self._shown >= pause:
+                self.show()
 
     def show(self) -> None:
         """Show the build as it is now."""
-        self.screen.update(running_card(self.state, self.screen.hint, self._name))
-        self._news = False
-        # The time that showing takes is the front end's to have as well.
-        self._shown = time.monotonic()
+        with self._lock:
+            for screen in (self.screen, *self._others):
+                self._show_on(screen, screen.hint)
+            self._news = False
+            # The time that showing takes is the front end's to have as well.
+            self._shown = time.monotonic()
+
+    def _show_on(self, screen: Screen, hint: str) -> None:
+        screen.update(running_card(self.state, hint, self._name))
 
     def finish(self, card: Card) -> None:
         """Show what came of it."""
-        self.finished = True
-        self.screen.finish(card)
+        with self._lock:
+            self._last = card
+            for screen in (self.screen, *self._others):
+                screen.finish(card)
+            self._others.clear()
+
+    def join(self, screen: Screen) -> None:
+        """Show the build on one more screen from now on; one that has ended is shown at once."""
+        with self._lock:
+            if self._last is not None:
+                screen.finish(self._last)
+                return
+            self._show_on(screen, screen.hint)
+            self._others.append(screen)
+
+    def leave(self, screen: Screen, hint: str) -> None:
+        """Let a screen stay as it is now, with a last hint; one that shows the end has that."""
+        with self._lock:
+            if screen in self._others:
+                self._others.remove(screen)
+                self._show_on(screen, hint)
