@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench check pictures clean
+.PHONY: demo notebooks test bench check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -12,6 +12,10 @@ $(VENV)/.installed: pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m tests.demo
+
+# SAVE=1 keeps the outputs.
+notebooks: $(VENV)/.installed
+	$(BIN)/python -m tests.run_notebooks
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench

@@ -67,6 +67,7 @@ def test_names_that_other_cells_give_literally_count(tmp_path: Path) -> None:
         ("from mine import ImageSpec", SPEC, "`ImageSpec` (cell 1) has to be run"),
         ("x = 1", "__import__('os').system('touch ran')\n" + SPEC, "has to be run"),
         ("x = 1", "(lambda: 0)()\n" + SPEC, "has to be run"),
+        ("x = 1", "[0 for n in range(10000000000)]\n" + SPEC, "has to be run"),
         ("x = 1", "x = 9 ** 9 ** 9\n" + SPEC, "has to be run"),
         ("x = 1", "f'{1:999999999}'\n" + SPEC, "has to be run"),
         ("x = 1", "list = open\nlist('ran', 'w')\n" + SPEC, "has to be run"),

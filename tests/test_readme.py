@@ -56,3 +56,10 @@ def test_every_command_of_the_magic_is_described() -> None:
     assert [
         name for name in COMMANDS if f"%envd {name}" not in text and f"`{name}`" not in text
     ] == []
+
+
+def test_every_notebook_is_named_and_the_repository_in_one_place() -> None:
+    text = README.read_text(encoding="utf-8")
+    notebooks = sorted(path.name for path in (README.parent / "notebooks").glob("*.ipynb"))
+    assert [name for name in notebooks if f"(notebooks/{name})" not in text] == []
+    assert text.count("mybinder.org/v2/") == 1

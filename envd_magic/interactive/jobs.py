@@ -19,6 +19,8 @@ from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flytekit import ImageSpec
+
     from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.prepared import Prepared
     from envd_magic.pipeline.result import BuildResult
@@ -281,5 +283,20 @@ def _failure_shown(job: Job, number: int) -> Iterator[None]:
         else:
             known = number < len(job.prepared)
             secrets = job.prepared[number].secrets if known else spec_secrets(spec)
-            viewer.finish(failure_card(error, spec, secrets, ended))
+            card = failure_card(error, spec, secrets, ended)
+            viewer.finish(replace(card, notes=(*card.notes, *_offer(error, spec))))
         raise
+
+
+def _offer(error: BaseException, spec: ImageSpec) -> tuple[str, ...]:
+    """Where nothing can be built, say which recording shows a build."""
+    from pathlib import Path
+
+    from envd_magic.errors import EngineError, EnvdNotFoundError
+    from envd_magic.records.recording import offered
+
+    # Its subclasses come from an engine that is there.
+    if type(error) not in (EngineError, EnvdNotFoundError):
+        return ()
+    text = offered(spec.name, Path.cwd())
+    return (text,) if text else ()

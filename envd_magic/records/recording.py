@@ -196,6 +196,16 @@ def _lines(path: Path) -> Iterator[str]:
         raise FileError(f"{path}: cannot be read: {why}") from error
 
 
+def offered(name: str, folder: Path) -> str:
+    """Say where a recording of a build of this name is, for who cannot build; "" if nowhere."""
+    for path in sorted([*folder.glob("recordings/*.jsonl*"), *folder.glob("*.jsonl*")]):
+        with suppress(FileError):
+            if read_recording(path).header["name"] == name:
+                shown = path.relative_to(folder)
+                return f"a recording shows a real build of it: %envd replay {shown}"
+    return ""
+
+
 def copy_recording(source: Path, target: Path) -> None:
     """Write a recording to another place, packed or not as its name says.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
 #: Names that may be called, beside ImageSpec.
-BUILTINS = frozenset({"dict", "list", "set", "sorted", "str", "tuple"})
+BUILTINS = frozenset({"dict", "list", "range", "set", "sorted", "str", "tuple"})
 #: Modules whose ImageSpec and CopyFileDetection may be imported.
 MODULES = frozenset(
     {
@@ -38,7 +38,10 @@ _OF_SPECS = frozenset(
         "with_runtime_packages",
     }
 )
-_OF_TEXT = frozenset({"join", "lower", "split", "splitlines", "strip"})
+# Of text and of mappings.
+_OF_VALUES = frozenset({"items", "join", "keys", "lower", "split", "splitlines", "strip", "values"})
+# Counting is no work as long as it is short.
+_LONGEST_RANGE = 1000
 _ATTRIBUTES = frozenset({"ALL", "LOADED_MODULES", "NO_COPY", "constants", "image_spec", *IMPORTED})
 _STATEMENTS = (
     ast.AnnAssign,
@@ -133,15 +136,22 @@ def _is_literal(node: ast.AST, makers: Container[str]) -> bool:
     if isinstance(node, ast.FormattedValue):
         return node.format_spec is None
     if isinstance(node, ast.Attribute):
-        return node.attr in _ATTRIBUTES | _OF_SPECS | _OF_TEXT
+        return node.attr in _ATTRIBUTES | _OF_SPECS | _OF_VALUES
     return isinstance(node, ast.Call) and _is_known_call(node, makers)
 
 
 def _is_known_call(call: ast.Call, makers: Container[str]) -> bool:
+    if isinstance(call.func, ast.Name) and call.func.id == "range":
+        return all(
+            isinstance(arg, ast.Constant)
+            and isinstance(arg.value, int)
+            and abs(arg.value) <= _LONGEST_RANGE
+            for arg in call.args
+        )
     if isinstance(call.func, ast.Name):
         return call.func.id in BUILTINS or call.func.id in makers
     if isinstance(call.func, ast.Attribute):
-        return call.func.attr in _OF_SPECS | _OF_TEXT | {"ImageSpec"}
+        return call.func.attr in _OF_SPECS | _OF_VALUES | {"ImageSpec"}
     return False
 
 
