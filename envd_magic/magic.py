@@ -47,12 +47,13 @@ class EnvdMagic(Settings):
             raise UsageError(f"%%envd_build: {options.variable!r} is no name of a variable")
         import_flytekit(self.shell)
         from envd_magic.interactive.tracebacks import short_tracebacks
-        from envd_magic.spec.cell import specs_from_cell
+        from envd_magic.spec.cell import below_magic, specs_from_cell
         from envd_magic.spec.yaml_form import specs_from_yaml
 
         with short_tracebacks(self.shell, whole=options.traceback), interrupts_raise():
+            text = below_magic(cell)
             specs = (
-                specs_from_yaml(cell) if options.yaml else specs_from_cell(cell, self.shell.user_ns)
+                specs_from_yaml(text) if options.yaml else specs_from_cell(text, self.shell.user_ns)
             )
             if options.dry_run:
                 self.show(configured(specs, options, self))

@@ -35,7 +35,9 @@ print("#1 run the commands\n", flush=True)
 for file in sorted(folder.glob("copy/root/*.txt")):
     print(f"#1 0.1 {file.name}: {file.read_text()}")
 print(f"#1 0.1 at the gate {gate.name}", flush=True)
-gate.with_suffix(".pid").write_text(str(os.getpid()))
+new = gate.with_suffix(".new-pid")
+new.write_text(str(os.getpid()))
+new.rename(gate.with_suffix(".pid"))
 while not gate.exists():
     time.sleep(0.02)
 end = gate.read_text()

@@ -304,6 +304,21 @@ def test_error_of_the_cells_own_code_shows_the_cells_lines_alone(notebook: Kerne
     assert "magic.py" not in cell.error_text
 
 
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("%%envd_build\nname = 'x'\npackages = [", "in line 3: packages = ["),
+        ("%%envd_build\na = 1\nImageSpec(nam='x')", "line 3: unknown field 'nam'"),
+        ("%%envd_build\na = 1\n1 / 0\n", "----> 3 1 / 0"),
+        ("%%envd_build --yaml\nname: x\npakages: []", "line 3: unknown field 'pakages'"),
+    ],
+)
+def test_lines_of_a_cell_count_as_its_editor_counts(
+    notebook: Kernel, cell: str, shown: str
+) -> None:
+    assert shown in plain(notebook.run(cell).error_text)
+
+
 def test_quiet_build_shows_its_end_alone(notebook: Kernel, gate: Gates) -> None:
     gate.open("quiet")
     cell = notebook.run(f"%%envd_build --quiet\n{gate.spec('quiet')}")

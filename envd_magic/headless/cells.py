@@ -91,6 +91,7 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
     from IPython.core.error import UsageError
 
     from envd_magic.interactive.options import HelpRequested, build_parser, expanded
+    from envd_magic.spec.cell import below_magic
 
     line, text, first = parts
     found = Definition(path, cell.number, first, text, id=cell.id, source=cell.source)
@@ -112,7 +113,7 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
     except NotLiteralError as error:
         found.error = error
     else:
-        evaluate(found, text, variables)
+        evaluate(found, below_magic(text), variables)
     if found.variable and not found.is_preview:
         at = (cell.number, 1)
         if found.specs is not None:

@@ -41,12 +41,13 @@ def gather(line: str, text: str) -> None:
     from envd_magic.interactive.settings import project_settings
     from envd_magic.magic import EnvdMagic
     from envd_magic.shell import import_flytekit
-    from envd_magic.spec.cell import specs_from_cell
+    from envd_magic.spec.cell import below_magic, specs_from_cell
     from envd_magic.spec.yaml_form import specs_from_yaml
 
     shell: Any = get_ipython()
     import_flytekit(shell)
     options = build_parser().parse_line(expanded(line, shell.user_ns))
+    text = below_magic(text)
     specs = specs_from_yaml(text) if options.yaml else specs_from_cell(text, shell.user_ns)
     own: Settings | None = next(
         (one for one in shell.configurables if isinstance(one, EnvdMagic)), None

@@ -29,6 +29,11 @@ CELL_FILE = "<envd_build cell>"
 _UNKNOWN = re.compile(r"\bImageSpec\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
+def below_magic(body: str) -> str:
+    """Give the text below a magic's line so that its lines count as an editor counts them."""
+    return f"\n{body}"
+
+
 def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
     """Run the text of a cell that makes one ImageSpec; see :func:`specs_from_cell`."""
     specs = specs_from_cell(text, variables)
