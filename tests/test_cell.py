@@ -218,11 +218,21 @@ def test_empty_cell_is_told_what_to_write(text: str) -> None:
     assert "ImageSpec(" in _refused(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"), [("1", "int"), ("'x'", "str"), ("ImageSpec", "type"), ("None", "NoneType")]
-)
+@pytest.mark.parametrize(("text", "kind"), [("1", "int"), ("'x'", "str"), ("None", "NoneType")])
 def test_expression_that_is_no_spec_is_told_its_type(text: str, kind: str) -> None:
     assert kind in _refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", "an empty list"),
+        ("ImageSpec", "to make one, call it: ImageSpec(…)"),
+        ("{'a': ImageSpec(), 'b': 'debian'}", "['b'] is str"),
+    ],
+)
+def test_value_that_is_none_is_told_for_what_it_is(text: str, told: str) -> None:
+    assert told in _refused(text)
 
 
 @pytest.mark.parametrize("text", ["import os", "def f():\n    pass", "for x in []:\n    pass"])

@@ -234,7 +234,7 @@ def test_misspelt_builder_option_is_told_the_close_one() -> None:
 
 
 def test_misspelt_installer_is_told_what_there_is() -> None:
-    assert "There is: pip, uv" in _problems("builder_options", {"installer": "conda"})[0].message
+    assert "there is: pip, uv" in _problems("builder_options", {"installer": "conda"})[0].message
 
 
 def test_option_among_packages_is_told_where_it_belongs() -> None:

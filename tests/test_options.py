@@ -310,7 +310,7 @@ def test_variable_that_is_not_there_is_told_with_those_that_are(ip: Any) -> None
         ("number", "number is int, not an ImageSpec"),
         ("'trainer.nothing'", "AttributeError"),
         ('ImageSpec(name="x")', "goes into single quotes"),
-        ("[]", "is list, not an ImageSpec"),
+        ("[]", "is an empty list"),
     ],
 )
 def test_what_is_no_spec_is_told(ip: Any, line: str, told: str) -> None:

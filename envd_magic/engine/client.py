@@ -116,10 +116,25 @@ def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[Non
         raise kind(f"Cannot {doing}: {error}") from error
 
 
-def unreachable(error: object) -> str:
+def _innermost(error: BaseException) -> str:
+    """Give the system's own words for why there is no connection, out of all that is around."""
+    found, seen, waiting = str(error), set(), [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, OSError) and one.strerror:
+            found = one.strerror
+        inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [item for item in inner if isinstance(item, BaseException)]
+    return found
+
+
+def unreachable(error: BaseException) -> str:
     """Say that there is no engine, and what to do."""
     host = os.environ.get("DOCKER_HOST") or "the default socket"
-    text = str(error)
+    text = _innermost(error)
     if "Permission denied" in text:
         how = (
             "This user may not use it: add the user to the group docker, or use a rootless engine."

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -198,7 +199,7 @@ def _choose(program: Program, home: Path, wanted: str) -> dict[str, tuple[str, s
     else:
         raise ContextError(
             f"There is no envd context {wanted!r}. There is: {', '.join(sorted(listed))}. "
-            f"Make it with: envd context create --name {wanted} --builder …"
+            f"Make it with: envd context create --name {shlex.quote(wanted)} --builder …"
         )
     return _contexts(program, home)
 

@@ -68,13 +68,13 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
     """
     from flytekit import ImageSpec
 
-    from envd_magic.spec.several import gather
+    from envd_magic.spec.several import gather, what_it_is
 
     if is_name(text) and text not in namespace:
         names = spec_variables(namespace)
         meant = close(text, names)
-        hint = f"; did you mean {meant}?" if meant else ""
-        there = f" ImageSpecs here: {', '.join(names)}." if names else ""
+        hint = f"; did you mean {meant}?" if meant else "."
+        there = f" ImageSpecs here: {', '.join(names)}" if names else ""
         raise UsageError(f"%envd: there is no variable {text!r}{hint}{there}")
     try:
         value = eval(text, {"ImageSpec": ImageSpec, **namespace})  # noqa: S307 - the user's own text
@@ -85,9 +85,7 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
         raise UsageError(f"%envd: {text}: {type(error).__name__}: {error}{hint}") from error
     specs = gather(value)
     if specs is None:
-        raise UsageError(
-            f"%envd: {text} is {type(value).__name__}, not an ImageSpec or a list or dict of them"
-        )
+        raise UsageError(f"%envd: {text} is {what_it_is(value)}")
     return specs
 
 

@@ -88,11 +88,13 @@ def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
 def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
     path = log_file(magic, options.build)
     if options.save is not None:
+        if not options.save:
+            raise UsageError("%envd log: --save needs the name of a file")
         target = Path(options.save).expanduser()
         try:
             shutil.copyfile(path, target)
         except OSError as error:
-            raise UsageError(f"%envd log: {target} cannot be written: {error}") from error
+            raise UsageError(f"%envd log: {target} cannot be written: {error.strerror}") from error
         print(f"Saved {target}")
         return
     from envd_magic.view.logs import last_lines
@@ -150,7 +152,7 @@ def _images(_magic: EnvdMagic, options: argparse.Namespace) -> None:
         if options.keep is not None or options.older_than is not None:
             chosen += outdated(images, options.keep, options.older_than)
         elif not options.remove:
-            print(images_text(images))
+            print(images_text(images, options.name))
             return
         gone: list[BuiltImage] = []
         try:
@@ -195,9 +197,8 @@ def _run(magic: EnvdMagic, options: argparse.Namespace) -> None:
     image = _image(magic, options.spec)
     with _engine() as engine, Batches() as output:
         if inspect(engine, image) is None:
-            raise UsageError(
-                f"%envd run: {image} is not in the engine; first: %envd build {options.spec}"
-            )
+            how = f"docker pull {image}" if image == options.spec else f"%envd build {options.spec}"
+            raise UsageError(f"%envd run: {image} is not in the engine; first: {how}")
         code = run_command(engine, image, options.command, output.add, dict(options.env or ()))
     if code:
         raise CommandError(f"{options.command[0]} ended with exit code {code}")

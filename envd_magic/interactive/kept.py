@@ -49,7 +49,9 @@ def show_history(magic: EnvdMagic, options: argparse.Namespace) -> None:
         return
     entry = history.entry(options.number)
     if entry is None:
-        raise UsageError(f"%envd history: there is no build {options.number}; %envd history lists")
+        raise UsageError(
+            f"%envd history: there is no build {options.number}; %envd history lists them"
+        )
     if options.variable is None:
         _show(entry)
     else:

@@ -17,7 +17,7 @@ from envd_magic.errors import CellError, SpecError
 from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.names import close, unknown
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.several import Specs, gather
+from envd_magic.spec.several import Specs, gather, what_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,8 +76,7 @@ def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
             value = eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
         specs = gather(value)
         if specs is None:
-            what = type(value).__name__
-            raise _error(f"the last line gives {what}, not an ImageSpec or a list or dict of them")
+            raise _error(f"the last line gives {what_it_is(value)}")
         return specs
     return Specs((("", _from_assignments(tree, scope)),))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 INSTALLERS = ("uv", "pip")
 
@@ -20,8 +20,8 @@ def close(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name is not known, with the close one and what there is."""
-    names: Sequence[str] = sorted(known)
+    """Say that a name is not known, with the close one, or else what there is."""
+    names = sorted(known)
     meant = close(name, names)
-    hint = f"did you mean {meant!r}? " if meant else ""
-    return f"unknown {kind} {name!r}; {hint}There is: {', '.join(names)}"
+    hint = f"did you mean {meant!r}?" if meant else f"there is: {', '.join(names)}"
+    return f"unknown {kind} {name!r}; {hint}"

@@ -52,14 +52,32 @@ def gather(value: Any) -> Specs | None:
 
     if isinstance(value, ImageSpec):
         return Specs((("", value),))
-    if isinstance(value, (list, tuple)):
-        keys: tuple[Any, ...] | str = "list"
-        pairs = [(f"[{number}]", spec) for number, spec in enumerate(value)]
-    elif isinstance(value, dict):
-        keys = tuple(value)
-        pairs = [(f"[{key!r}]", spec) for key, spec in value.items()]
-    else:
-        return None
+    pairs = _labelled(value)
     if not pairs or not all(isinstance(spec, ImageSpec) for _, spec in pairs):
         return None
-    return Specs(tuple(pairs), keys)
+    return Specs(pairs, tuple(value) if isinstance(value, dict) else "list")
+
+
+def what_it_is(value: Any) -> str:
+    """Say what a value is that :func:`gather` finds no specs in."""
+    from flytekit import ImageSpec
+
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself; to make one, call it: ImageSpec(…)"
+    kind = type(value).__name__
+    pairs = _labelled(value)
+    if pairs == ():
+        return f"an empty {kind}, and no ImageSpec"
+    for label, item in pairs or ():
+        if not isinstance(item, ImageSpec):
+            return f"a {kind} with something else than ImageSpecs: {label} is {type(item).__name__}"
+    return f"{kind}, not an ImageSpec or a list or dict of them"
+
+
+def _labelled(value: Any) -> tuple[tuple[str, Any], ...] | None:
+    """Give the items of a list or a mapping, each with what tells it from the others."""
+    if isinstance(value, (list, tuple)):
+        return tuple((f"[{number}]", item) for number, item in enumerate(value))
+    if isinstance(value, dict):
+        return tuple((f"[{key!r}]", item) for key, item in value.items())
+    return None

@@ -23,10 +23,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def images_text(images: Sequence[BuiltImage]) -> str:
-    """List images that were built here, with their sizes."""
+def images_text(images: Sequence[BuiltImage], name: str | None = None) -> str:
+    """List images that were built here, with their sizes; `name` is what was asked for."""
     if not images:
-        return "No image in the engine was built here."
+        return f"No image {f'called {name} ' if name else ''}in the engine was built here."
     rows = [["image", "id", "size", "age"]]
     for image in images:
         name = " ".join(image.names) or "<none> (its name went to a newer build)"
