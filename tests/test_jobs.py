@@ -290,6 +290,23 @@ def test_failure_shows_few_lines_and_keeps_the_original_exception(
     assert value(notebook, "type(__import__('sys').last_value).__name__") == "BuildError"
 
 
+def test_failure_shows_few_lines_where_the_notebook_has_imported_flytekit(
+    notebook: Kernel, gate: Gates
+) -> None:
+    # As its import in a notebook does; that of this kernel was made quiet.
+    notebook.run("import rich.traceback; kept = dict(vars(get_ipython()))")
+    notebook.run("_ = rich.traceback.install()")
+    gate.open("rich", "fail")
+    cell = notebook.run(f"%%envd_build\n{gate.spec('rich')}")
+    assert cell.error == "BuildError"
+    assert cell.error_text.count("\n") < 5
+    assert "Traceback" not in cell.text
+    # Others' errors are shown as they were.
+    assert "Traceback" in notebook.run("1 / 0").text
+    notebook.run("vars(get_ipython()).pop('_showtraceback'); import sys")
+    notebook.run("vars(get_ipython()).update(kept) or vars(get_ipython()).pop('showtraceback')")
+
+
 def test_whole_traceback_is_shown_where_it_is_asked_for(notebook: Kernel, gate: Gates) -> None:
     gate.open("whole", "fail")
     cell = notebook.run(f"%%envd_build --traceback\n{gate.spec('whole')}")

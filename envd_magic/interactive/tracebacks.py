@@ -34,7 +34,11 @@ def short_tracebacks(shell: Any, *, whole: bool) -> Iterator[None]:
     except UsageError:
         raise
     except BaseException as error:
-        _set_rendering(error, _lines(shell, error, whole=whole))
+        lines = _lines(shell, error, whole=whole)
+        if lines is not None:
+            # https://ipython.readthedocs.io/en/stable/config/integrating.html#custom-exception-tracebacks
+            error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+            _show_by_itself(shell, error)
         raise
 
 
@@ -61,7 +65,22 @@ def _structured(shell: Any, error: BaseException, trace: TracebackType | None) -
     return lines
 
 
-def _set_rendering(error: BaseException, lines: list[str] | None) -> None:
-    if lines is not None:
-        # https://ipython.readthedocs.io/en/stable/config/integrating.html#custom-exception-tracebacks
-        error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+def _show_by_itself(shell: Any, error: BaseException) -> None:
+    """Let IPython itself show an error, once, where something else shows them.
+
+    flytekit's import in a notebook installs rich's tracebacks: those have every frame, take no
+    notice of what an exception wants to be shown, and hide it from programs that run notebooks.
+    """
+    name = "_showtraceback"
+    theirs = shell.__dict__.get(name)
+    if theirs is None:
+        return
+
+    def show(*args: Any, **more: Any) -> None:
+        setattr(shell, name, theirs)
+        if len(args) > 1 and args[1] is error:
+            getattr(type(shell), name)(shell, *args)
+        else:
+            theirs(*args, **more)
+
+    setattr(shell, name, show)
