@@ -109,6 +109,9 @@ class Cell:
         if message["parent_header"].get("msg_id") != self.message:
             return
         self.messages += 1
+        if place and self.kernel.born.get(place) != self.message:
+            # What a build in the background shows in its own cell.
+            return
         if message["msg_type"] == "stream":
             self.text += content["text"]
         elif message["msg_type"] in ("execute_result", "display_data", "update_display_data"):

@@ -213,3 +213,10 @@ def test_failure_takes_nothing_from_the_next_build(lab: Lab, failing: Failing) -
     assert result.status == "built"
     assert result.error == ""
     assert last_result() == result
+
+
+def test_step_that_printed_nothing_is_told_without_its_script(lab: Lab) -> None:
+    with pytest.raises(
+        BuildError, match=r"exit code 4 \(field commands\), and it printed nothing$"
+    ):
+        build(ImageSpec(name="mute", commands=["exit 4"]))

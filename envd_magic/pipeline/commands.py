@@ -97,6 +97,9 @@ class Commands:
         how = f" with exit code {status[1]}" if status else ""
         where = f" (field {step.field})" if step.field else ""
         first = f"The step {step.name!r} failed{how}{where}"
+        if status and not step.lines:
+            # The engine's words are the whole script then, which tells nothing.
+            return f"{first}, and it printed nothing"
         # A step that runs no program says nothing: the engine's own words tell why.
         lines = step.lines or [step.error.strip()]
         return "\n".join([first, *(f"    {line}" for line in lines if line)])

@@ -230,7 +230,8 @@ class Viewer:
             # Between a flood's lines there is no tick, and what came last is to be seen soon.
             pause = _IDLE_PAUSE if isinstance(event, Tick) and not self._news else _PAUSE
             self._news = self._news or not isinstance(event, Tick)
-            if time.monotonic() - self._shown >= pause:
+            # Several screens share the pictures of a second: a front end has all of them to draw.
+            if time.monotonic() - self._shown >= max(pause, _PAUSE * (1 + len(self._others))):
                 self.show()
 
     def show(self) -> None:
