@@ -11,6 +11,7 @@ from IPython.core.completer import provisionalcompleter
 from envd_magic.interactive.commands import COMMANDS, overview
 from envd_magic.interactive.hover import help_at
 from envd_magic.interactive.options import build_parser
+from envd_magic.records import history
 from envd_magic.spec.fields import BY_NAME
 
 from .kernels import Kernel, kernel
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPTIONS = set(build_parser().options)
+FILES = {"code/", "data.csv", "reqs.txt"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,25 @@ def offered(ip: Any, text: str) -> set[str]:
 
 
 # The magics' lines.
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("%envd replay |", FILES | {"--help", "--speed"}),
+        ("%envd record trainer |", FILES | {"--help"}),
+        ("%envd record tr|", {"trainer"}),
+        ("%envd history --remove |", {"7"}),
+        ("%envd history --remove=|", {"7"}),
+        ("%envd history 7|", {"7"}),
+        ("%envd pin tr|", {"trainer"}),
+    ],
+)
+def test_words_of_commands_for_what_is_kept_are_offered(
+    ip: Any, line: str, there: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "entries", lambda: [history.Entry(7, 0.0, "x", "", {})])
+    assert offered(ip, line) == there
 
 
 @pytest.mark.parametrize("line", ["%%envd_build --|", "%%envd_build trainer --|\nImageSpec()"])

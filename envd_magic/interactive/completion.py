@@ -87,25 +87,31 @@ class Completion:
             return fragment, "word", ()  # the command's own
         if fragment.startswith("--") and "=" in fragment:
             option, _, value = fragment.partition("=")
-            return value, "value", self._values(option, value)
+            owner, fragment = option, value
         if owner:
-            return fragment, "value", self._values(owner, fragment)
+            remembered = (parser.prog, owner) == ("%envd history", "--remove")
+            values = _past_builds() if remembered else self._values(owner, fragment)
+            return fragment, "value", values
         used = {word.partition("=")[0] for word in words} - {*_REPEATED}
         options = [name for name in parser.options if name not in used]
         if fragment.startswith("-"):
             return fragment, "option", options
         names = parser.words[free:][:1]
-        named = self._words(names[0], parser.prog) if names else []
+        named = self._words(names[0], parser.prog, fragment) if names else []
         return fragment, "variable", [*named, *(options if not fragment else [])]
 
-    def _words(self, name: str, prog: str) -> list[str]:
+    def _words(self, name: str, prog: str, written: str) -> list[str]:
         """Give what can stand as a word that is no option."""
+        if name == "file":
+            return _paths(written)
+        if name == "number":
+            return _past_builds()
         from envd_magic.interactive.choose import spec_variables
 
         variables = spec_variables(self._shell.user_ns)
         if name == "build":
             jobs = self._magic.jobs
-            if prog == "%envd log":
+            if prog in ("%envd log", "%envd record"):
                 return [*(str(job.number) for job in jobs.all()), *variables]
             return [str(job.number) for job in jobs.running()]
         if name == "name":
@@ -203,6 +209,18 @@ class Completion:
         finally:
             engine.close()
         return names if tags else [name.rpartition(":")[0] for name in names]
+
+
+def _past_builds() -> list[str]:
+    import sqlite3
+
+    from envd_magic.errors import EnvdMagicError
+    from envd_magic.records import history
+
+    try:
+        return [str(entry.number) for entry in history.entries()]
+    except (OSError, sqlite3.Error, EnvdMagicError):
+        return []  # as for the images
 
 
 def _contexts() -> list[str]:
