@@ -158,10 +158,9 @@ def test_build_that_waits_for_others_says_so() -> None:
     assert (card.title, card.status) == ("trainer", "Waiting · %envd cancel 1 ends it")
 
 
-def test_time_counts_from_when_a_build_began(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_counts_from_when_a_build_began() -> None:
     now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    state = BuildState()
+    state = BuildState(clock=lambda: now[0])
     now[0] = 400.0
     state.take(Started(IMAGE, 1))
     now[0] = 404.2
