@@ -241,9 +241,9 @@ def open_notebook(
     page.goto(f"{server.url}/doc/workspaces/{name}/tree/{name}.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=_PATIENCE * 1000)
     server.wait_for_kernel(path.name)
-    # A kernel that is ready shows an empty circle.
+    # A kernel that is ready shows an empty circle, where there is room for it.
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(
-        timeout=_PATIENCE * 1000
+        state="attached", timeout=_PATIENCE * 1000
     )
     return Notebook(page, path)
 
