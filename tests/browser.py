@@ -179,6 +179,7 @@ class Notebook:
     def save(self) -> nbformat.NotebookNode:
         """Save the notebook and give what is in the file."""
         before = self.path.stat().st_mtime_ns
+        self.cell(0).locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+s")
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
