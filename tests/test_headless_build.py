@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     ("cells", "expected"),
     [
         (["%%envd_build\nImageSpec(packages=['no good'])"], "error: packages['no good']"),
-        (["%%envd_build\nImageSpec(name=x)"], "`x` is given nowhere before; --execute runs"),
+        (["%%envd_build\nImageSpec(name=x)"], "error: `x` is given nowhere before; --execute runs"),
         ([f"%%envd_build\n{SPEC}", f"%%envd_build\n{SPEC[:-1]}, env={{}})"], "two images are"),
         (["%%envd_build --nope\nx"], "there is no option --nope"),
     ],

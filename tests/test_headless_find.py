@@ -133,6 +133,17 @@ def test_two_images_of_one_name_are_refused_unless_they_are_the_same(tmp_path: P
     assert ":cell 2:2: error: name: two images are called 'trainer'" in result.stdout
 
 
+def test_images_without_a_name_may_differ(tmp_path: Path) -> None:
+    cells = [f"%%envd_build\nImageSpec(packages=['{name}'])" for name in ("attrs", "six")]
+    assert run("check", write(tmp_path / "a.ipynb", *cells)).exit_code == 0
+
+
+def test_a_notebook_with_names_of_a_later_minor_version_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    path.write_text(path.read_text().replace('"nbformat_minor": 5', '"nbformat_minor": 4'))
+    assert names(path) == ["trainer"]
+
+
 def test_a_python_file_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "flow.py"
     path.write_text(

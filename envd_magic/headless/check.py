@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, SpecError
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from envd_magic.headless.find import Source
     from envd_magic.spec.problems import Problem
+
+
+# What flytekit calls images that nobody has named; their tags tell them apart.
+_UNNAMED = "flytekit"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ def before_building(source: Source) -> list[Finding]:
             if definition.is_preview:
                 continue
             if definition.error is not None:
-                found += error_finding(definition, definition.error)
+                # A warning for who only looks.
+                errors = error_finding(definition, definition.error)
+                found += [replace(one, fatal=True) for one in errors]
             found += [one for one in _of_images(definition) if one.fatal]
     return [*found, *same_names(source.definitions)]
 
@@ -183,6 +189,8 @@ def same_names(definitions: Iterable[Definition]) -> Iterator[Finding]:
         if definition.is_preview:
             continue
         for _, spec in definition.images():
+            if spec.name == _UNNAMED:
+                continue
             name = f"{spec.registry or ''}/{spec.name}"
             first, other = seen.setdefault(name, (definition, spec))
             if other is not spec and other != spec:

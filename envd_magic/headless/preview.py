@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from envd_magic.errors import EnvdMagicError
@@ -42,7 +43,7 @@ def previews(sources: Iterable[Source], *, as_json: bool) -> Iterator[Text]:
 def _definition(definition: Definition, *, as_json: bool) -> Iterator[Text]:
     if definition.error is not None:
         for finding in error_finding(definition, definition.error):
-            yield _error(finding, as_json=as_json)
+            yield _error(replace(finding, fatal=True), as_json=as_json)
     for variable, spec in definition.images():
         yield from _image(definition, variable, spec, as_json=as_json)
 

@@ -113,7 +113,8 @@ def what_is_invalid(content: dict[str, Any]) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            nbformat.validate(checked)
+            # Names that a minor version has not yet are no hindrance: Jupyter opens such files.
+            nbformat.validate(checked, relax_add_props=True)
     except nbformat.ValidationError as error:
         where = "".join(
             f" {part + 1}" if isinstance(part, int) else f" {part}" for part in error.absolute_path
