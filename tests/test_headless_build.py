@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envd_magic.spec.secrets import Secrets
+
 from .notebooks import SPEC, run, write
 
 if TYPE_CHECKING:
@@ -123,3 +125,28 @@ def test_ctrl_c_ends_all_that_run(lab: Lab, tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert path.read_bytes() == before
+
+
+def test_a_terminal_keeps_what_came_of_each_build(capsys: pytest.CaptureFixture[str]) -> None:
+    from flytekit import ImageSpec
+
+    from envd_magic.headless.building import Task
+    from envd_magic.headless.progress import LiveProgress, summary
+    from envd_magic.view.cards import failure_card, result_card
+
+    from .builds import BUILT, FAILED, running
+
+    good, bad = (Task(name, ImageSpec(name=name), []) for name in ("good", "bad"))
+    progress = LiveProgress([good, bad])
+    for event in running():
+        progress.listener(good)(event)
+    progress.tick()
+    good.result, good.card = BUILT, result_card(BUILT)
+    bad.card = failure_card(OSError("no disk"), bad.spec, Secrets(), FAILED)
+    progress.finished(good)
+    progress.finished(bad)
+    progress.close()
+    shown = capsys.readouterr().out
+    assert "Built: localhost:5000/trainer:abc  sha256:0123" in shown
+    assert "no disk" in shown
+    assert summary([good, bad]) == "1 built, 1 failed to build"
