@@ -58,11 +58,13 @@ class LogView(anywidget.AnyWidget):
             return
         with self._path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
+            start = self._sent == 0
             self._sent = max(self._sent, size - _MOST)
             file.seek(self._sent)
             while piece := file.read(_PIECE):
-                self.send({"kind": "piece", "place": self._sent}, [piece])
+                self.send({"kind": "piece", "place": self._sent, "start": start}, [piece])
                 self._sent += len(piece)
+                start = False
 
     def _heard(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         if content.get("kind") == "hello":

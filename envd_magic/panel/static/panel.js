@@ -203,13 +203,14 @@ function renderLog({ model, el }) {
   });
   view.addEventListener("keydown", (event) => event.stopPropagation());
 
-  /** @param {{ kind: string, place: number }} content @param {DataView[]} buffers */
+  /** @param {{ kind: string, place: number, start?: boolean }} content @param {DataView[]} buffers */
   const hear = (content, buffers) => {
     if (content.kind === "clear") {
       lines.clear();
       found = -1;
       following = true;
-    } else if (content.kind === "piece") {
+    } else if (content.kind === "piece" && (content.start || lines.next >= 0)) {
+      // What a build tells meanwhile may come before the answer to "hello".
       const data = buffers[0];
       lines.take(content.place, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     }
