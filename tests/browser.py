@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import nbformat.reader
 import requests
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from .lab.machine import need
 
@@ -168,8 +168,7 @@ class Notebook:
         before = prompt.inner_text()
         self.cell(number).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
-        self.page.wait_for_timeout(200)
-        assert prompt.inner_text() != before, "the notebook did not take it"
+        expect(prompt).not_to_have_text(before, timeout=_PATIENCE * 1000)
 
     def wait(self, number: int) -> None:
         """Wait until a cell has ended."""

@@ -71,6 +71,8 @@ class LogView(anywidget.AnyWidget):
             with self._lock:
                 self._sent = 0
                 self._send_file()
+                # Answered as well where there is no log, or the page would go on asking.
+                self.send({"kind": "answered"})
 
 
 class TakeAway(anywidget.AnyWidget):

@@ -111,6 +111,7 @@ function renderLog({ model, el }) {
   let following = true;
   let found = -1;
   let waiting = false;
+  let answered = false;
 
   el.classList.add("envd-log");
   const bar = document.createElement("div");
@@ -205,6 +206,7 @@ function renderLog({ model, el }) {
 
   /** @param {{ kind: string, place: number, start?: boolean }} content @param {DataView[]} buffers */
   const hear = (content, buffers) => {
+    if (content.kind !== "piece" || content.start) answered = true;
     if (content.kind === "clear") {
       lines.clear();
       found = -1;
@@ -220,8 +222,14 @@ function renderLog({ model, el }) {
   bar.append(search, follow, copy, save, told);
   el.append(bar, view);
   soon();
-  model.send({ kind: "hello" });
-  return () => model.off("msg:custom", hear);
+  // A page that was just reloaded may not be connected yet, and what it says then is lost.
+  const hello = () => answered || model.send({ kind: "hello" });
+  hello();
+  const again = setInterval(hello, 1000);
+  return () => {
+    clearInterval(again);
+    model.off("msg:custom", hear);
+  };
 }
 
 /** Put a text on the clipboard. @param {string} text @returns {Promise<boolean>} */
