@@ -81,12 +81,15 @@ def cleaned(notebook: nbformat.NotebookNode, places: Mapping[str, str]) -> nbfor
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
+            # A widget ends with its kernel; what it says of itself stays.
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             for data in (output, output.get("data", {})):
                 for key, value in data.items():
                     if isinstance(value, str):
                         data[key] = _without(value, places)
             if "traceback" in output:
                 output["traceback"] = [_without(line, places) for line in output["traceback"]]
+    notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 
