@@ -148,6 +148,14 @@ def test_what_the_base_tells_uv_is_not_heeded_and_pips_settings_are(lab: Lab) ->
     assert packages(lab, result.image)["six"] == "1.15.0"
 
 
+def test_what_the_spec_tells_uv_is_heeded(lab: Lab) -> None:
+    base = lab.derive("uv-constraint", ["RUN echo 'six==1.14.0' > /constraints"])
+    spec = ImageSpec(
+        name="uvenv", base_image=base, packages=["six"], env={"UV_CONSTRAINT": "/constraints"}
+    )
+    assert packages(lab, build(spec, force=True).image)["six"] == "1.14.0"
+
+
 def test_what_is_named_is_upgraded_and_what_it_needs_is_not(lab: Lab) -> None:
     base = lab.derive("outdated", ["RUN pip install -q --no-cache-dir idna==3.3 requests==2.27.0"])
     spec = ImageSpec(

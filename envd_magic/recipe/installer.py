@@ -285,10 +285,13 @@ def constrained(
     pins, names = work / "hidden.txt", work / "names.txt"
     pins.write_text("".join(f"{name}=={version}\n" for name, version in hidden.items()))
     names.write_text("".join(f"{name}\n" for name in hidden))
+    # An option takes the place of the variable, which the user may have set.
+    files = [str(pins), *environment.get("UV_CONSTRAINT", "").split()]
+    constraints = [word for file in files for word in ("--constraint", file)]
     for words in asked["installs"]:
-        trial = [*run, "--quiet", "--dry-run", "--constraint", str(pins), *words.split()]
+        trial = [*run, "--quiet", "--dry-run", *constraints, *words.split()]
         attempt(trial, environment, quiet=True)
-    return ["--constraint", str(pins), "--excludes", str(names)]
+    return [*constraints, "--excludes", str(names)]
 
 
 def attempt(
