@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["build", "create_envd_config", "last_result", "preview"]
 
 
-def build(
+def build(  # noqa: PLR0913 - all but the spec by name
     spec: ImageSpec,
     *,
     context: str | None = None,
     push: bool | None = None,
     force: bool | None = None,
     listener: Listener | None = None,
+    history: bool | None = None,
+    recordings: bool | None = None,
 ) -> BuildResult:
     """Build the image of a spec.
 
@@ -43,6 +45,10 @@ def build(
         True builds even if the image is there; None asks the spec (``force_push()``).
     listener
         Is told every event as it comes.
+    history
+        Is the build remembered? None asks ``ENVD_MAGIC_HISTORY``, and remembers it else.
+    recordings
+        Is the build recorded? None asks ``ENVD_MAGIC_RECORDINGS``, and records it else.
 
     Returns
     -------
@@ -55,7 +61,14 @@ def build(
         If it cannot be built; the spec has then been printed, secrets masked.
     """
     forced = bool(spec._is_force_push) if force is None else force  # noqa: SLF001
-    options = Options(context=context, push=push, force=forced, listener=listener)
+    options = Options(
+        context=context,
+        push=push,
+        force=forced,
+        listener=listener,
+        history=history,
+        recordings=recordings,
+    )
     try:
         return build_spec(refreshed(spec), options)
     except Exception as error:

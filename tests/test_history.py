@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from flytekit.constants import CopyFileDetection
 from IPython.core.error import UsageError
 
 from envd_magic.pipeline.events import Finished, Notice, Started
-from envd_magic.pipeline.keep import Keeper
+from envd_magic.pipeline.keep import Keeper, kept_recording
+from envd_magic.pipeline.options import Options
 from envd_magic.records import history
 from envd_magic.records.restore import restored
 from envd_magic.spec.literal import NotLiteralError
@@ -23,8 +25,6 @@ from .builds import BUILT, FAILED, IMAGE
 from .shells import shell
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from envd_magic.pipeline.events import Event
 
 SPEC = ImageSpec(name="trainer", packages=["attrs"])
@@ -37,7 +37,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keep(spec: ImageSpec, *events: Event) -> None:
-    keeper = Keeper(spec, None)
+    keeper = Keeper(spec, Options())
     for event in events:
         keeper(event)
 
@@ -101,7 +101,7 @@ def test_several_processes_write_at_once() -> None:
 def test_a_broken_store_stops_no_build_and_is_told() -> None:
     history.history_file().write_bytes(b"no database" * 100)
     told: list[Event] = []
-    Keeper(SPEC, told.append)(Finished(BUILT))
+    Keeper(SPEC, Options(listener=told.append))(Finished(BUILT))
     assert isinstance(told[0], Notice)
     assert "delete the file to begin a new one" in told[0].text
     assert told[1] == Finished(BUILT)
@@ -121,6 +121,56 @@ def test_history_lists_shows_restores_and_forgets() -> None:
     assert ip.user_ns["again"] == SPEC
     assert ip.do("%envd history --remove 1 --remove 9") == "Forgotten: 1\n"
     assert ip.do("%envd history --clear") == "Forgotten: 1\n"
+
+
+def test_a_build_that_is_forgotten_leaves_no_recording() -> None:
+    for log in ("a.log", "b.log", "c.log"):
+        path = Path("/logs", log)
+        keep(SPEC, Started(IMAGE, 1, path), Finished(replace(BUILT, log_file=path)))
+
+    def left() -> list[str]:
+        logs = ("a.log", "b.log", "c.log")
+        found = [kept_recording(Path("/logs", log)) for log in logs]
+        return [path.name[0] for path in found if path is not None and path.exists()]
+
+    shell().do("%envd history --remove 2")
+    assert left() == ["a", "c"]
+    shell().do("%envd history --clear")
+    assert left() == []
+
+
+@pytest.mark.parametrize("off", ["false", "0", "No", "off"])
+def test_a_variable_switches_the_keeping_off_for_scripts_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, off: str
+) -> None:
+    monkeypatch.setenv("ENVD_MAGIC_HISTORY", off)
+    keep(SPEC, Started(IMAGE, 1, Path("/logs/a.log")), Finished(BUILT))
+    assert history.entries() == []
+    recording = kept_recording(Path("/logs/a.log"))
+    assert recording is not None
+    assert recording.exists()
+    recording.unlink()
+    monkeypatch.setenv("ENVD_MAGIC_RECORDINGS", off)
+    keep(SPEC, Started(IMAGE, 1, Path("/logs/a.log")), Finished(BUILT))
+    assert not recording.exists()
+
+
+def test_what_a_program_asks_for_beats_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVD_MAGIC_HISTORY", "false")
+    Keeper(SPEC, Options(history=True))(Finished(BUILT))
+    monkeypatch.setenv("ENVD_MAGIC_HISTORY", "true")
+    Keeper(SPEC, Options(history=False))(Finished(BUILT))
+    assert len(history.entries()) == 1
+
+
+def test_the_history_says_that_it_is_off_and_by_what() -> None:
+    ip = shell()
+    keep(SPEC, Finished(BUILT))
+    assert "note" not in ip.do("%envd history")
+    ip.do("%config EnvdMagic.history = False")
+    text = ip.do("%envd history")
+    assert IMAGE in text
+    assert "note: new builds are not remembered: the setting history is off (%config" in text
 
 
 def test_a_number_that_is_not_there_is_said() -> None:

@@ -16,6 +16,7 @@ from envd_magic.errors import FileError
 from envd_magic.pipeline.as_json import from_json, to_json
 from envd_magic.pipeline.events import Finished, Notice, Output, Phase, PhaseChanged, Started
 from envd_magic.pipeline.keep import Keeper, kept_recording
+from envd_magic.pipeline.options import Options
 from envd_magic.records import recording as module
 from envd_magic.records.recording import copy_recording, read_recording
 from envd_magic.view import display
@@ -41,7 +42,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def kept(*events: Event) -> Path:
     """Let a build of these events be kept."""
     log = Path("/logs/a.log")
-    keeper = Keeper(SPEC, None)
+    keeper = Keeper(SPEC, Options())
     for event in (Started(IMAGE, 4, log), *events):
         keeper(event)
     path = kept_recording(log)
@@ -192,7 +193,7 @@ def test_a_copy_is_packed_as_its_name_says(tmp_path: Path) -> None:
 def test_old_recordings_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST", 3)
     for number in range(6):
-        keeper = Keeper(SPEC, None)
+        keeper = Keeper(SPEC, Options())
         keeper(Started(IMAGE, 1, Path(f"/logs/{number}.log")))
         keeper(Finished(BUILT))
     folder = kept_recording(Path("x.log"))
@@ -237,3 +238,25 @@ def test_a_build_is_recorded_by_the_magic_and_the_command_line(lab: Any, tmp_pat
     path = write(tmp_path / "a.ipynb", f"%%envd_build\n{cell}")
     assert run("build", "--record", tmp_path / "c.jsonl", path).exit_code == 0
     assert "Already there: recorded:" in run("replay", "--speed", "0", tmp_path / "c.jsonl").stdout
+
+
+def test_recordings_that_are_off_are_told_and_one_that_is_asked_for_is_made(
+    lab: Any, tmp_path: Path
+) -> None:
+    from IPython.core.error import UsageError
+
+    from .notebooks import write
+
+    ip = shell()
+    ip.do("%config EnvdMagic.recordings = False")
+    cell = f"ImageSpec(name='recorded', commands=['echo {os.urandom(4).hex()}'])"
+    ip.do(f"%%envd_build spec\n{cell}")
+    with pytest.raises(UsageError, match=r"no recording of this build; the setting recordings is"):
+        ip.do(f"%envd record spec {tmp_path}/a.jsonl")
+    (tmp_path / "pyproject.toml").write_text("[tool.envd_magic]\nrecordings = false\n")
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{cell}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert run("build", "--record", "b.jsonl", path).exit_code == 0
+        assert "Already there: recorded:" in run("replay", "--speed", "0", "b.jsonl").stdout
+    assert list((tmp_path / "home").rglob("*.jsonl.gz")) == []

@@ -10,6 +10,7 @@ from flytekit import ImageSpec
 from IPython.core.error import UsageError
 from traitlets.config import Config
 
+from envd_magic.errors import EnvdMagicError
 from envd_magic.interactive.choose import build_options, configured
 from envd_magic.interactive.options import build_parser
 from envd_magic.interactive.settings import DEFAULTS, project_table
@@ -68,7 +69,8 @@ def test_config_is_listed_among_the_others(ip: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("context", "'mine'"), ("registry", "'localhost:5000/team'"), ("installer", "'pip'")]
-    + [("push", "False"), ("log_folder", "'logs'"), ("tail", "30"), ("telemetry", "True")],
+    + [("push", "False"), ("log_folder", "'logs'"), ("tail", "30"), ("telemetry", "True")]
+    + [("history", "False"), ("recordings", "False")],
 )
 def test_setting_can_be_set_and_is_shown(ip: Any, name: str, value: str) -> None:
     ip.do(f"%config EnvdMagic.{name} = {value}")
@@ -240,6 +242,29 @@ def test_log_folder_that_cannot_be_made_is_told(ip: Any, tmp_path: Path) -> None
     ip.do("%config EnvdMagic.log_folder = 'file/logs'")
     with pytest.raises(UsageError, match="log_folder: file/logs cannot be made"):
         options(ip)
+
+
+@pytest.mark.parametrize("name", ["history", "recordings"])
+def test_keeping_comes_from_config_variable_and_project_in_that_order(
+    ip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert getattr(options(ip), name) is True
+    project(tmp_path, f"{name} = false")
+    assert getattr(options(ip), name) is False
+    variable = f"ENVD_MAGIC_{name.upper()}"
+    monkeypatch.setenv(variable, "1")
+    assert getattr(options(ip), name) is True
+    assert f"{name:11} = {'True':24} {variable}\n" in ip.do("%envd config")
+    ip.do(f"%config EnvdMagic.{name} = False")
+    assert getattr(options(ip), name) is False
+
+
+def test_a_variable_that_says_neither_is_told(ip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVD_MAGIC_HISTORY", "maybe")
+    with pytest.raises(
+        EnvdMagicError, match="ENVD_MAGIC_HISTORY: 'maybe' is neither true nor false"
+    ):
+        ip.do("%envd config")
 
 
 def test_telemetry_is_off_unless_somebody_wants_it(ip: Any) -> None:

@@ -224,8 +224,19 @@ class Recorder:
                 self._tell(f"error: {error}")
 
 
-def recordings_saver(target: Path | None, count: int) -> Callable[[Task], None]:
+def recordings_saver(
+    target: Path | None, count: int, *, keep: bool = True
+) -> Callable[[Task], None]:
     """Give what saves the recording of a build where the user wants it.
+
+    Parameters
+    ----------
+    target
+        File or folder; None saves nothing.
+    count
+        How many images are built.
+    keep
+        Does it stay among the last ones as well?
 
     Raises
     ------
@@ -249,6 +260,8 @@ def recordings_saver(target: Path | None, count: int) -> Callable[[Task], None]:
         if source is not None and source.is_file():
             name = re.sub(r"[^A-Za-z0-9._-]+", "_", task.name)
             copy_recording(source, place / f"{name}.jsonl.gz" if place.is_dir() else place)
+            if not keep:
+                source.unlink()
 
     return save
 

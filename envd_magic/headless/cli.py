@@ -208,15 +208,19 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
 
     groups = tasks_of(sources)
     tasks = [task for group in groups for task in group]
-    save = recordings_saver(given["record"], len(tasks))
     recorder = Recorder(lambda text: click.echo(text, err=True))
     recorder.expect(groups)
     settings = project_settings()
+    kept = settings.setting("recordings")
+    save = recordings_saver(given["record"], len(tasks), keep=kept)
     options = Options(
         context=given["context"] or settings.setting("context"),
         push=settings.setting("push") if given["push"] is None else given["push"],
         force=given["force"],
         telemetry=settings.setting("telemetry"),
+        history=settings.setting("history"),
+        # What is asked for is recorded, whatever is kept.
+        recordings=kept or given["record"] is not None,
     )
     progress = choose_progress(tasks, as_json=given["as_json"])
     try:

@@ -140,5 +140,7 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
         stop=stop,
         log_folder=logs,
         telemetry=settings.setting("telemetry"),
+        history=settings.setting("history"),
+        recordings=settings.setting("recordings"),
         pickled=True,
     )

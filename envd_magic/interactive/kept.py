@@ -24,28 +24,38 @@ def history_parser() -> MagicParser:
     parser = MagicParser(
         "%envd history",
         "List past builds, show one of them, or bring its spec back.\n\n"
-        "Builds of all notebooks and scripts are remembered, secrets masked; the last 500.",
+        "Builds of all notebooks and scripts are remembered, secrets masked; the last 500.\n"
+        "Not if the setting history is off: %%config EnvdMagic.history = False",
     )
     add = parser.add_argument
     add("number", nargs="?", type=count, metavar="NUMBER", help="show this one")
     add("variable", nargs="?", metavar="VARIABLE", help="bind its spec to a variable")
     add("--name", metavar="NAME", help="images of this name only")
     add("--lines", type=count, default=_SHOWN, metavar="N", help="list the last N (default: 20)")
-    add("--remove", action="append", type=count, metavar="NUMBER", help="forget a build")
-    add("--clear", action="store_true", help="forget all builds")
+    add(
+        "--remove",
+        action="append",
+        type=count,
+        metavar="NUMBER",
+        help="forget a build and its recording",
+    )
+    add("--clear", action="store_true", help="forget all builds and recordings")
     return parser
 
 
 def show_history(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """List, show, restore or forget."""
+    from envd_magic.pipeline.keep import forget
     from envd_magic.records import history
 
     if options.clear or options.remove:
-        gone = history.remove(None if options.clear else options.remove)
+        gone = forget(None if options.clear else options.remove)
         print(f"Forgotten: {gone}")
         return
     if options.number is None:
         print(_table(history.entries(options.name, options.lines)))
+        if off := _off(magic, "history"):
+            print(f"note: new builds are not remembered: {off}")
         return
     entry = history.entry(options.number)
     if entry is None:
@@ -56,6 +66,12 @@ def show_history(magic: EnvdMagic, options: argparse.Namespace) -> None:
         _show(entry)
     else:
         _restore(magic, entry, options.variable)
+
+
+def _off(magic: EnvdMagic, setting: str) -> str:
+    """Say what switches a kind of keeping off, "" if nothing does."""
+    value, source = magic.settings_in_force()[setting]
+    return "" if value else f"the setting {setting} is off ({source})"
 
 
 def _table(entries: list[Entry]) -> str:
@@ -121,7 +137,9 @@ def record(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
     source = kept_recording(log_file(magic, options.build, "record"))
     if source is None or not source.is_file():
-        raise UsageError("%envd record: the recording is gone; the last 30 builds have one")
+        off = _off(magic, "recordings")
+        why = f"{off}, so a new build has none either" if off else "the last 30 builds have one"
+        raise UsageError(f"%envd record: there is no recording of this build; {why}")
     target = Path(options.file).expanduser()
     copy_recording(source, target)
     print(f"Saved {target}")

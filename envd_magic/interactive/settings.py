@@ -2,6 +2,7 @@
 
 What is set by ``%config`` or in IPython's file (``c.EnvdMagic.registry = …``) counts before what a
 project says in ``[tool.envd_magic]`` of its pyproject.toml; options of a magic count before both.
+Variables of the environment, where a setting has one, count between the two.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from IPython.core.magic import Magics
 from traitlets import Bool, Integer, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
+from envd_magic.pipeline.options import HISTORY_VARIABLE, RECORDINGS_VARIABLE, said_by
 from envd_magic.spec.names import INSTALLERS, unknown
 
 if TYPE_CHECKING:
@@ -34,7 +36,11 @@ DEFAULTS: Mapping[str, Any] = {
     "log_folder": None,
     "tail": 12,
     "telemetry": False,
+    "history": True,
+    "recordings": True,
 }
+# Variables that count before a project: what is kept is the user's own matter.
+_VARIABLES = {"history": HISTORY_VARIABLE, "recordings": RECORDINGS_VARIABLE}
 
 
 class Settings(Magics):
@@ -64,6 +70,13 @@ class Settings(Magics):
     ).tag(config=True)
     telemetry = Bool(
         None, allow_none=True, help="Let envd tell its makers of the builds (default: False)"
+    ).tag(config=True)
+
+    history = Bool(
+        None, allow_none=True, help="Remember builds, for %envd history (default: True)"
+    ).tag(config=True)
+    recordings = Bool(
+        None, allow_none=True, help="Record builds, for %envd record (default: True)"
     ).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -111,6 +124,8 @@ class Settings(Magics):
         ------
         UsageError
             If the project's table has something that is no setting.
+        EnvdMagicError
+            If a variable says what it cannot.
         """
         path, project = project_table(Path.cwd())
         found: dict[str, tuple[Any, str]] = {}
@@ -118,6 +133,8 @@ class Settings(Magics):
             own = getattr(self, name)
             if own is not None:
                 found[name] = (own, "%config or IPython's configuration")
+            elif name in _VARIABLES and (said := said_by(_VARIABLES[name])) is not None:
+                found[name] = (said, _VARIABLES[name])
             elif name in project and path is not None:
                 found[name] = (_checked(name, project[name], path), str(path))
             else:

@@ -83,8 +83,8 @@ def build_prepared(prepared: Prepared, options: Options) -> BuildResult:
         prepared.keep_files()
         # No task runs in the base: what it lacks for that the spec may have.
         build_prepared(prepared.base, replace(options, force=False, pickled=False))
-    options = replace(options, listener=Keeper(prepared.spec, options.listener))
     with _refusals_noted(prepared.spec):
+        options = replace(options, listener=Keeper(prepared.spec, options))
         build = _Build(prepared, options)
     return build.run()
 

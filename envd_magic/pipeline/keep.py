@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError
 from envd_magic.paths import recording_folder
 from envd_magic.pipeline.as_json import result_to_json, to_json
 from envd_magic.pipeline.events import Finished, Notice, Started
+from envd_magic.pipeline.options import HISTORY_VARIABLE, RECORDINGS_VARIABLE, said_by
 from envd_magic.records import history
 from envd_magic.records.recording import Writer, header, prune
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from flytekit import ImageSpec
 
-    from envd_magic.pipeline.events import Event, Listener
+    from envd_magic.pipeline.events import Event
+    from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.result import BuildResult
 
 _CANNOT = (OSError, EnvdMagicError, sqlite3.Error)
@@ -33,13 +36,15 @@ class Keeper:
     ----------
     spec
         What is built.
-    listener
-        Who else listens.
+    options
+        Who else listens, and what is to be kept.
     """
 
-    def __init__(self, spec: ImageSpec, listener: Listener | None) -> None:
+    def __init__(self, spec: ImageSpec, options: Options) -> None:
         self._spec = spec
-        self._listener = listener
+        self._listener = options.listener
+        self._remembers = _wanted(options.history, HISTORY_VARIABLE)
+        self._records = _wanted(options.recordings, RECORDINGS_VARIABLE)
         self._writer: Writer | None = None
         self._told = False
 
@@ -54,7 +59,7 @@ class Keeper:
             self._listener(event)
 
     def _keep(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, Started) and self._records:
             prune(recording_folder())
             path = kept_recording(event.log_file)
             if path is not None:
@@ -67,7 +72,7 @@ class Keeper:
 
     def _remember(self, result: BuildResult) -> None:
         # One that was there already is none that was built.
-        if result.status != "exists":
+        if self._remembers and result.status != "exists":
             history.remember(str(self._spec.name), self._text(), result_to_json(result))
 
     def _text(self) -> str:
@@ -86,6 +91,32 @@ class Keeper:
             self._listener(Notice(f"this build is not kept for history and replay: {error}"))
 
 
+def _wanted(asked: bool | None, variable: str) -> bool:  # noqa: FBT001
+    """Is something to be kept? It is, unless somebody said no."""
+    if asked is None:
+        asked = said_by(variable)
+    return asked is not False
+
+
+def forget(numbers: Sequence[int] | None = None) -> int:
+    """Forget builds, or all of them, with their recordings; give how many they were.
+
+    Raises
+    ------
+    EnvdMagicError
+        If the store cannot be used.
+    """
+    if numbers is None:
+        paths = list(recording_folder().glob("*.jsonl.gz"))
+    else:
+        logs = [one.result["log_file"] for one in history.entries() if one.number in numbers]
+        found = [kept_recording(Path(log)) for log in logs if log]
+        paths = [path for path in found if path is not None]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return history.remove(numbers)
+
+
 def kept_recording(log_file: Path | None) -> Path | None:
     """Give where the recording of the build with this log is, or would be."""
     if log_file is None:
@@ -102,4 +133,4 @@ def _without_paths(event: Event) -> Event:
     return event
 
 
-__all__ = ["Keeper", "kept_recording"]
+__all__ = ["Keeper", "forget", "kept_recording"]

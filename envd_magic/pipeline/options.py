@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envd_magic.errors import EnvdMagicError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.stop import Stop
 
 PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
+#: What says, where no setting does, whether builds are remembered, and whether they are recorded.
+HISTORY_VARIABLE = "ENVD_MAGIC_HISTORY"
+RECORDINGS_VARIABLE = "ENVD_MAGIC_RECORDINGS"
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,10 @@ class Options:
     pickled
         True if the tasks that will run in the image come from a notebook: flytekit pickles those,
         so Python and flytekit should be the same there and here.
+    history
+        Is the build remembered? None asks ``ENVD_MAGIC_HISTORY``, and remembers it else.
+    recordings
+        Is the build recorded? None asks ``ENVD_MAGIC_RECORDINGS``, and records it else.
     """
 
     context: str | None = None
@@ -50,6 +61,8 @@ class Options:
     log_folder: Path | None = None
     telemetry: bool = False
     pickled: bool = False
+    history: bool | None = None
+    recordings: bool | None = None
 
 
 def wants_push(spec: ImageSpec, push: bool | None = None) -> bool:  # noqa: FBT001
@@ -58,4 +71,20 @@ def wants_push(spec: ImageSpec, push: bool | None = None) -> bool:  # noqa: FBT0
         return False
     if push is not None:
         return push
-    return os.environ.get(PUSH_VARIABLE, "true").strip().lower() in ("true", "1", "yes", "on")
+    return os.environ.get(PUSH_VARIABLE, "true").strip().lower() in _TRUE
+
+
+def said_by(variable: str) -> bool | None:
+    """Read whether a variable of ours switches something on or off; None if it says nothing.
+
+    Raises
+    ------
+    EnvdMagicError
+        If it says anything else.
+    """
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    if text.lower() not in _TRUE + _FALSE:
+        raise EnvdMagicError(f"{variable}: {text!r} is neither true nor false")
+    return text.lower() in _TRUE
