@@ -6,7 +6,6 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-import docker
 import pytest
 
 from .browser import CONTRAST, open_notebook, picture
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
     from .browser import Notebook, Server
+    from .lab import Lab
 
 PANEL = "%load_ext envd_magic\n%envd panel"
 SECRET = "hunter-22-hunter"  # noqa: S105
@@ -88,7 +88,7 @@ def slow(count: int) -> str:
     return f"for i in $(seq {count}); do echo epoch $i; sleep 0.5; done; echo {os.urandom(4).hex()}"
 
 
-def test_a_spec_is_made_from_nothing_and_built(server: Server, browser: Browser) -> None:
+def test_a_spec_is_made_from_nothing_and_built(lab: Lab, server: Server, browser: Browser) -> None:
     notebook = open_panel(browser, server, "nothing", "print(made.env['SEED'])")
     box(notebook, "Name").fill("from-the-panel")
     box(notebook, "Packages").fill("# what it needs\nattrs\n")
@@ -99,10 +99,7 @@ def test_a_spec_is_made_from_nothing_and_built(server: Server, browser: Browser)
     says(notebook, "Built: from-the-panel:")
     heading = notebook.main.locator(".envd-title").inner_text()
     image = heading.removeprefix("Built: ").strip()
-    client = docker.from_env()
-    output = client.containers.run(image, ["cat", "/made.txt"], remove=True)
-    client.close()
-    assert output == b"there"
+    assert lab.run(image, "cat", "/made.txt") == "there"
     notebook.run(1)
     notebook.wait(1)
     assert notebook.output(1).first.inner_text().strip() == "7"
