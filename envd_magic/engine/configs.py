@@ -21,6 +21,8 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.recipe.model import DEFAULT_PATH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,7 +50,13 @@ class ConfigServer:
                 self._server = self._start()
             return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def publish(self, config: Mapping[str, Any], platform: str, name: str | None = None) -> str:
+    def publish(
+        self,
+        config: Mapping[str, Any],
+        platform: str,
+        name: str | None = None,
+        unheard: str = "",
+    ) -> str:
         """Offer the settings of an image and give the name that envd reads them under.
 
         Parameters
@@ -59,9 +67,13 @@ class ConfigServer:
             As "linux/amd64".
         name
             One that nobody else uses; None makes one up.
+        unheard
+            A folder that is not there, to have in PATH: steps that see it are new to every cache.
         """
         system, architecture, *_ = platform.split("/")
         kept = {key: config[key] for key in ("User", "WorkingDir", "Entrypoint") if config.get(key)}
+        if unheard:
+            kept["Env"] = [f"PATH={DEFAULT_PATH}:{unheard}"]
         blob = json.dumps(
             {
                 "architecture": architecture,

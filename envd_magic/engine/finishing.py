@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.containers import container
 from envd_magic.engine.images import RECIPE_LABEL, ImageInfo, inspect, split_name
-from envd_magic.errors import EngineError
+from envd_magic.recipe.model import DEFAULT_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,33 +38,27 @@ class Goal:
     recipe: str
 
 
-def finished_name(built: str) -> str:
-    """Give the private name that what was built under another gets when it is finished."""
-    return f"{built}-finished"
-
-
-def finish(engine: Engine, image: str, goal: Goal, before: str) -> str:
+def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str) -> str:
     """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
 
     Parameters
     ----------
     engine
         Where the image is.
-    image
+    built
         What envd built.
     goal
         What is to come out.
+    name
+        Private name for what comes out.
     before
         Name of an image of an earlier build, which is given if it is the same in all.
 
     Returns
     -------
     str
-        Private name of the finished image, or the ID of the earlier one.
+        The private name, or the ID of the earlier one.
     """
-    built = inspect(engine, image)
-    if built is None:
-        raise EngineError(f"Cannot finish the image: envd left none called {image}")
     config = _config(built, goal)
     earlier = inspect(engine, before)
     if earlier is not None and _is_same(earlier, built, config):
@@ -73,9 +67,8 @@ def finish(engine: Engine, image: str, goal: Goal, before: str) -> str:
     # A container that never starts: a commit gives its image the settings as they are here, where a
     # Dockerfile would need quoting, has no newlines, and takes a step for each.
     command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
-    name = finished_name(image)
     with (
-        container(engine, image, {"network_disabled": True, **command}) as made,
+        container(engine, built.id, {"network_disabled": True, **command}) as made,
         explained("finish the image"),
     ):
         engine.api.commit(made, *split_name(name), pause=False, conf=config)
@@ -86,17 +79,16 @@ def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
     base, finishing = goal.base, goal.finish
     env = {**base.env, **finishing.env}
     if "PATH" not in finishing.env:
-        path = (
-            base.env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        )
+        path = base.env.get("PATH") or DEFAULT_PATH
         env["PATH"] = ":".join((*finishing.path_first, path))
     config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
     config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
     config["Labels"] = {**base.labels, RECIPE_LABEL: goal.recipe}
-    if finishing.remove_entrypoint or not config.get("Cmd"):
+    if finishing.entrypoint is not None:
+        config["Entrypoint"] = list(finishing.entrypoint)
+    elif not config.get("Cmd"):
         # Not left out: a commit would fill it in from the container.
-        own = built.config.get("Entrypoint") or []
-        config["Entrypoint"] = [] if finishing.remove_entrypoint else own
+        config["Entrypoint"] = built.config.get("Entrypoint") or []
     return config
 
 

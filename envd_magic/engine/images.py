@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Repository of what is being built.
 BUILDS = "envd_magic-build"
+#: Repository of what was installed, kept for the builds that install the same.
+DEPENDENCIES = "envd_magic-dependencies"
+#: How many of those stay.
+MOST_DEPENDENCIES = 20
 #: On every image that is built here: the digest of the recipe that made it.
 RECIPE_LABEL = "io.github.envd-magic.recipe"
 
@@ -193,6 +197,27 @@ def abandoned(engine: Engine) -> list[str]:
         )
     names = [name for image in found for name in image.get("RepoTags") or ()]
     return [name for name in names if is_abandoned(name)]
+
+
+def old_dependencies(engine: Engine) -> list[str]:
+    """Find the kept dependencies that are more than are kept, those used longest ago."""
+    with explained("list the images"):
+        found = engine.api.images(filters={"reference": f"{DEPENDENCIES}:*"})
+        names = [name for image in found for name in image.get("RepoTags") or ()]
+        names = [name for name in names if name.startswith(f"{DEPENDENCIES}:")]
+        if len(names) <= MOST_DEPENDENCIES:
+            return []
+        when = {name: _last_tagged(engine, name) for name in names}
+    return sorted(names, key=when.__getitem__, reverse=True)[MOST_DEPENDENCIES:]
+
+
+def _last_tagged(engine: Engine, name: str) -> str:
+    from docker.errors import ImageNotFound
+
+    try:
+        return str((engine.api.inspect_image(name).get("Metadata") or {}).get("LastTagTime"))
+    except ImageNotFound:
+        return ""
 
 
 def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:

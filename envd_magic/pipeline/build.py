@@ -27,10 +27,10 @@ from envd_magic.pipeline.events import (
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
-from envd_magic.pipeline.notes import remembered
 from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
+from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.shell import interrupts_raise
@@ -82,7 +82,7 @@ def build_prepared(prepared: Prepared, options: Options) -> BuildResult:
         # What the base takes its minutes for is not changed by them.
         prepared.keep_files()
         # No task runs in the base: what it lacks for that the spec may have.
-        build_prepared(prepared.base, replace(options, force=False, pickled=False))
+        build_prepared(prepared.base, replace(options, force=False, no_cache=False, pickled=False))
     with _refusals_noted(prepared.spec):
         options = replace(options, listener=Keeper(prepared.spec, options))
         build = _Build(prepared, options)
@@ -158,7 +158,7 @@ class _Build:
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)
-        if home.has_engine and (there := self._existing()) and not self.options.force:
+        if home.has_engine and (there := self._existing()) and not self._forced:
             return self._is_there(there)
         self.prepared.keep_files()
         self.recipe = self.log.recipe = self.prepared.recipe
@@ -222,7 +222,7 @@ class _Build:
         name = self.recipe.image
         local = found = images.inspect(self.engine, name)
         digest = local.id if local else None
-        if self.push and not self.options.force:
+        if self.push and not self._forced:
             digest = images.registry_digest(self.engine, name)
             if digest and not (local and any(item.endswith(digest) for item in local.digests)):
                 # The registry's own, whatever the engine has under the name.
@@ -234,6 +234,10 @@ class _Build:
             )
             return None
         return digest
+
+    @property
+    def _forced(self) -> bool:
+        return self.options.force or self.options.no_cache
 
     def _in_registry(self, digest: str) -> images.ImageInfo:
         # Imported here, since most builds do not come to it.
@@ -270,23 +274,20 @@ class _Build:
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
         base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
         self._advise(None if self.spec.cuda else base)
-        name = self.recipe.base
-        if home.in_engine and not self.spec.cuda:
-            name = SERVER.publish(base.config, platform, private_name())
-            home.trust(SERVER.address)
-            self.private.append(name)
-            images.tag(self.engine, base.id, name)
-        python = self._python(base)
-        recipe = self.prepared.compose(Base(name, base.env, python))
+        recipe = self.prepared.compose(Base(self.recipe.base, base.env, self._python(base)))
         self._bootstrap(commands, home)
-        built = f"{images.BUILDS}:{private_name()}"
-        self.private += [built, finishing.finished_name(built)]
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
-        with remembered(self.log, recipe, base.id):
-            commands.build(self.prepared.write(recipe), ["--tag", built, "--platform", platform])
+        write, anew = self.prepared.write, self.options.no_cache
+        staging = Staging(self.engine, commands, home, write, anew, self.private)
+        if home.in_engine and not self.spec.cuda:
+            built = staging.build(recipe, base, platform)
+        else:
+            built = staging.build_at_once(recipe, base, platform)
         self._phase(Phase.FINISH)
         goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
-        return finishing.finish(self.engine, built, goal, self._names()[platform])
+        finished = f"{images.BUILDS}:{private_name()}"
+        self.private.append(finished)
+        return finishing.finish(self.engine, built, goal, finished, self._names()[platform])
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""

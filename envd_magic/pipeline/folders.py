@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from envd_magic.recipe.model import FileEntry, Recipe
 
 _PREFIX = "envd_magic-build-"
+_WITH_FILES, _WITHOUT = "files", "no-files"
 
 
 class BuildFolder:
@@ -48,7 +49,7 @@ class BuildFolder:
         """
         kept = {}
         for name, entry in sorted(files.items()):
-            place = self.parent / FOLDER / name
+            place = self.parent / _WITH_FILES / FOLDER / name
             try:
                 entry.place(place)
             except OSError as error:
@@ -59,8 +60,14 @@ class BuildFolder:
         return kept
 
     def write(self, recipe: Recipe) -> Path:
-        """Write a recipe, over what an earlier one of the same spec has left; give the folder."""
-        return recipe.write(self.parent).parent
+        """Write a recipe, over what an earlier one of the same spec has left; give the folder.
+
+        One without files of the user's has a folder of its own: envd sends all that is in it.
+        """
+        has_files = any(name.partition("/")[0] in FIELD_OF for name in recipe.files)
+        around = self.parent / (_WITH_FILES if has_files else _WITHOUT)
+        around.mkdir(mode=0o700, exist_ok=True)
+        return recipe.write(around).parent
 
     def close(self) -> None:
         """Delete it."""

@@ -60,5 +60,6 @@ def _sweep(with_engine: bool) -> None:  # noqa: FBT001
         images.untag(engine, kept)
         _KEPT.difference_update(kept)
         images.untag(engine, images.abandoned(engine))
+        images.untag(engine, images.old_dependencies(engine))
         containers.sweep(engine)
     engine.close()

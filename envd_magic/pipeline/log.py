@@ -7,7 +7,7 @@ import os
 import re
 import secrets as random_names
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from envd_magic.envd.progress import (
     LineSplitter,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from envd_magic.envd.progress import StepEvent
     from envd_magic.pipeline.events import Event, Listener
-    from envd_magic.recipe.model import Recipe
+    from envd_magic.recipe.model import Recipe, Rule
     from envd_magic.spec.secrets import Secrets
 
 _MARK = re.compile(r"# envd_magic: ([a-z_]+)")
@@ -45,6 +45,13 @@ _BY_NAME = (
     (re.compile(r"copy /copy/root "), "copy"),
     (re.compile(r"copy /install "), "packages"),
 )
+
+
+class BaseStep(NamedTuple):
+    """The step that an envd command starts from, as people are to read it."""
+
+    name: str
+    field: str
 
 
 class BuildLog:
@@ -89,6 +96,7 @@ class BuildLog:
         self._began: dict[tuple[int, int], float] = {}
         self._run = 0
         self.recipe: Recipe | None = None
+        self.base_step: BaseStep | None = None
         self.warnings: list[str] = []
         self.failure: StepFailed | None = None
         """The step that failed first: what fails after it may have been cancelled for it."""
@@ -133,6 +141,16 @@ class BuildLog:
         self._file.flush()
         return progress.error
 
+    def skipped(self, base: BaseStep, rules: Iterable[Rule]) -> None:
+        """Tell the steps of a stage that an earlier build has kept."""
+        self._run += 1
+        told = [base, *(BaseStep(rule.detail, rule.fields[0]) for rule in rules)]
+        for number, (name, field) in enumerate(told, 1):
+            self._steps[self._run, number] = Step(name, "cached", field=field)
+            self._file.write(f"[{name}: kept from an earlier build]\n".encode())
+            for kind in (StepStarted, StepCached):
+                self.emit(kind(number, name, field, self._run))
+
     def _take(self, text: str, progress: ProgressReader) -> None:
         if not text:
             return
@@ -167,7 +185,7 @@ class BuildLog:
     def _described(self, name: str, field: str) -> tuple[str, str]:
         """Prefer the recipe's words to a script's first lines, or to the base's private name."""
         if self.recipe is not None and name.startswith("docker-image://127.0.0.1:"):
-            return f"base image {self.recipe.base}", field
+            return self.base_step or (f"base image {self.recipe.base}", field)
         if name == "local://build-context":
             return "send the build folder", field
         copied = _COPY.match(name)

@@ -36,6 +36,8 @@ class Options:
         None pushes iff the spec has a registry and ``FLYTE_PUSH_IMAGE_SPEC`` lets it.
     force
         True builds even if the image is there.
+    no_cache
+        True runs every step, whatever earlier builds have left.
     listener
         Is told every event as it comes.
     stop
@@ -56,6 +58,7 @@ class Options:
     context: str | None = None
     push: bool | None = None
     force: bool = False
+    no_cache: bool = False
     listener: Listener | None = None
     stop: Stop | None = None
     log_folder: Path | None = None

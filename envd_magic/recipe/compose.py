@@ -10,7 +10,7 @@ from envd_magic.errors import SpecError
 from envd_magic.recipe.files import FIELD_OF
 from envd_magic.recipe.inputs import read_inputs
 from envd_magic.recipe.install import install_step, step_header
-from envd_magic.recipe.model import FileEntry, Finish, Recipe, Rule
+from envd_magic.recipe.model import DEFAULT_PATH, FileEntry, Finish, Recipe, Rule
 from envd_magic.recipe.quoting import exports, run_script, starlark, starlark_list
 from envd_magic.spec.checks import split_platforms
 from envd_magic.spec.problems import Problem
@@ -81,14 +81,11 @@ def compose(
     install = install_step(spec, exports(inherited), inputs)
     files = {**inputs.files, **install.files}
     rules = [*_system(spec, own=own), *install.rules, *_copies(files), *_commands(spec, inherited)]
-    if spec.entrypoint:
-        rules.append(
-            Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})")
-        )
     env = image_env(spec, base.env)
     if not finished:
-        rules.append(_environ(env))
-    finish = Finish(env, remove_entrypoint=spec.entrypoint == [], path_first=first)
+        rules += [*_entrypoint(spec), _environ(env)]
+    entrypoint = None if spec.entrypoint is None else tuple(spec.entrypoint)
+    finish = Finish(env, entrypoint, path_first=first)
     if not rules:
         # envd has nothing to solve for a bare base image.
         rules.append(Rule(("name",), "pass"))
@@ -150,7 +147,7 @@ def _with_path_first(env: Mapping[str, str], first: tuple[str, ...]) -> dict[str
     env = {name: value for name, value in env.items() if name != "_F_IMG_ID"}
     if not first:
         return env
-    path = env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    path = env.get("PATH") or DEFAULT_PATH
     return {**env, "PATH": ":".join((*first, path))}
 
 
@@ -175,24 +172,29 @@ def _system(spec: ImageSpec, *, own: bool) -> list[Rule]:
     rules = []
     if spec.apt_packages:
         text = f"install.apt_packages(name={starlark_list(spec.apt_packages)})"
-        rules.append(Rule(("apt_packages",), text))
+        detail = f"apt-get install {' '.join(spec.apt_packages)}"
+        rules.append(Rule(("apt_packages",), text, detail, installs=True))
     if spec.conda_packages:
-        rules.append(Rule(("conda_packages",), "install.conda(use_mamba=True)"))
+        text = "install.conda(use_mamba=True)"
+        rules.append(Rule(("conda_packages",), text, "install micromamba", installs=True))
     if own:
         # envd makes the environment for conda packages in `install.python`, and only there.
         version = spec.python_version or f"{sys.version_info.major}.{sys.version_info.minor}"
         source = "python_version" if spec.python_version else "conda_packages"
-        rules.append(Rule((source,), f"install.python(version={starlark(version)})"))
+        text = f"install.python(version={starlark(version)})"
+        rules.append(Rule((source,), text, f"create envd python {version}", installs=True))
     if spec.conda_packages:
         # envd splits the line into words without a shell: single quotes hold an item together.
         names = starlark_list(_word(item) for item in spec.conda_packages)
         channels = spec.conda_channels or []
         channel = f", channel={starlark_list(channels)}" if channels else ""
         text = f"install.conda_packages(name={names}{channel})"
-        rules.append(Rule(("conda_packages", "conda_channels"), text))
+        detail = f"conda install {' '.join(spec.conda_packages)}"
+        rules.append(Rule(("conda_packages", "conda_channels"), text, detail, installs=True))
     if spec.cuda:
         cudnn = f", cudnn={starlark(spec.cudnn)}" if spec.cudnn else ""
-        rules.append(Rule(("cuda", "cudnn"), f"install.cuda(version={starlark(spec.cuda)}{cudnn})"))
+        text = f"install.cuda(version={starlark(spec.cuda)}{cudnn})"
+        rules.append(Rule(("cuda", "cudnn"), text, f"install CUDA {spec.cuda}", installs=True))
     return rules
 
 
@@ -228,6 +230,12 @@ def _commands(spec: ImageSpec, inherited: Mapping[str, str]) -> list[Rule]:
     count = len(spec.commands)
     detail = f"run {count} command{'' if count == 1 else 's'}"
     return [Rule(("commands",), f"run(commands=[{run_script(script)}])", detail)]
+
+
+def _entrypoint(spec: ImageSpec) -> list[Rule]:
+    if not spec.entrypoint:
+        return []
+    return [Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})")]
 
 
 def _environ(env: Mapping[str, str]) -> Rule:

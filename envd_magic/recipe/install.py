@@ -35,6 +35,7 @@ _INSTALLER_NAMES = {"CC", "CXX", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MAKEFL
 }
 # Linux takes no argument over 128 KiB (MAX_ARG_STRLEN); what is longer travels as a file.
 _LONGEST_SCRIPT = 100_000
+_COPIED = "copy the installer, for the next step only"
 _STAGED = "install"
 _STAGED_AT = "/var/tmp/envd_magic"  # noqa: S108 - in the image, until the step has run
 
@@ -97,7 +98,7 @@ def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
     program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
     step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
     copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
-    step.rules.append(Rule(fields, copy, "copy the installer, for the next step only"))
+    step.rules.append(Rule(fields, copy, _COPIED, installs=True))
     before += exports(_steering(spec))
     if step.credentials or spec.pip_secret_mounts:
         _mounted(step, asked, spec, inputs.mounted)
@@ -113,12 +114,12 @@ def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
     count = len(packages)
     detail = [f"{count} package{'' if count == 1 else 's'}"] if count else []
     detail += [Path(spec.requirements).name] if spec.requirements else []
-    step.rules.append(Rule(fields, rule, f"install {' and '.join(detail)}"))
-    if f"{SECRETS}/asked.json" in step.files and not spec.commands:
+    step.rules.append(Rule(fields, rule, f"install {' and '.join(detail)}", installs=True))
+    if f"{SECRETS}/asked.json" in step.files:
         # Where something is mounted cannot be taken away until the next run.
         secret = ("pip_secret_mounts" if spec.pip_secret_mounts else "pip_index",)
         rule = f"run(commands=[{run_script(step_header(secret))}])"
-        step.rules.append(Rule(secret, rule, "take the mount point away"))
+        step.rules.append(Rule(secret, rule, "take the mount point away", installs=True))
     return step
 
 

@@ -20,6 +20,8 @@ FOLDER = "spec"
 # What a run finds where envd mounts the folder.
 MOUNTED_AT = f"/home/envd/{FOLDER}"
 SECRETS = "secrets"
+#: PATH of an image that sets none.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,14 @@ class Rule:
         Starlark, without indentation.
     detail
         What it does, in a few words, for a list of steps.
+    installs
+        Is it of what the image depends on? Files and commands are not: they change far more often.
     """
 
     fields: tuple[str, ...]
     text: str
     detail: str = ""
+    installs: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,14 @@ class Finish:
     ----------
     env
         Variables to set; they win over the base image's.
-    remove_entrypoint
-        True to leave the image without an entrypoint.
+    entrypoint
+        What to set; () leaves the image without one, None leaves the base image's.
     path_first
         Folders that go before the base image's PATH.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
-    remove_entrypoint: bool = False
+    entrypoint: tuple[str, ...] | None = None
     path_first: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -113,7 +118,9 @@ class Finish:
         lines = [f"set {name}={value!r}" for name, value in self.env.items()]
         if self.path_first:
             lines.append(f"put {':'.join(self.path_first)} first in PATH")
-        if self.remove_entrypoint:
+        if self.entrypoint:
+            lines.append(f"set the entrypoint {list(self.entrypoint)}")
+        elif self.entrypoint is not None:
             lines.append("remove the entrypoint")
         return [*lines, "keep the base image's other variables, PATH, CMD and labels"]
 

@@ -216,7 +216,7 @@ FIELDS: tuple[Field, ...] = (
         "entrypoint",
         "list",
         "Entrypoint of the image; [] removes the base image's, none keeps it.",
-        "config.entrypoint() in build.envd; [] is set after the build",
+        "set in the image after the build",
         checks.texts,
         "System",
     ),
