@@ -39,12 +39,14 @@ _MOMENT = 0.2
 _MOST_PIECES = 64
 
 
-def run_command(
+def run_command(  # noqa: PLR0913
     engine: Engine,
     image: str,
     command: Sequence[str],
     report: Callable[[str], None],
     env: Mapping[str, str] | None = None,
+    *,
+    network: bool = True,
 ) -> int:
     """Run a command in a new container, which is removed after it, whatever happens.
 
@@ -60,6 +62,8 @@ def run_command(
         Is given the output, of both kinds, as it comes; "" where none comes for a moment.
     env
         Variables to set beside the image's.
+    network
+        False leaves the container without one.
 
     Returns
     -------
@@ -73,7 +77,8 @@ def run_command(
     EngineError
         If it cannot be run.
     """
-    settings = {"entrypoint": list(command), "environment": dict(env or {})}
+    settings: dict[str, Any] = {"entrypoint": list(command), "environment": dict(env or {})}
+    settings["network_disabled"] = not network
     with container(engine, image, settings) as name:
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with explained(f"run {command[0]!r} in {image}"):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from envd_magic.recipe.model import Finish
 
-# Settings of a base image that envd drops.
-_KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
+#: Settings of a base image that envd drops, and that stay.
+KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,19 @@ def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str)
     return name
 
 
-def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
-    base, finishing = goal.base, goal.finish
+def finished_env(base: ImageInfo, finishing: Finish) -> dict[str, str]:
+    """Give the variables that a finished image has, without those that envd adds."""
     env = {**base.env, **finishing.env}
     if "PATH" not in finishing.env:
         path = base.env.get("PATH") or DEFAULT_PATH
         env["PATH"] = ":".join((*finishing.path_first, path))
-    config = {key: base.config[key] for key in _KEPT if base.config.get(key)}
-    config["Env"] = [f"{variable}={value}" for variable, value in env.items()]
+    return env
+
+
+def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
+    base, finishing = goal.base, goal.finish
+    config = {key: base.config[key] for key in KEPT if base.config.get(key)}
+    config["Env"] = [f"{name}={value}" for name, value in finished_env(base, finishing).items()]
     config["Labels"] = {**base.labels, RECIPE_LABEL: goal.recipe}
     if finishing.entrypoint is not None:
         config["Entrypoint"] = list(finishing.entrypoint)

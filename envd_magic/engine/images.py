@@ -120,7 +120,7 @@ def base_image(
         If it is not to be had.
     """
     found = inspect(engine, name)
-    if found is not None and _same_platform(found.platform, platform):
+    if found is not None and same_platform(found.platform, platform):
         return found
     report(f"Pulling {name} for {platform}")
     try:
@@ -143,7 +143,7 @@ def base_image(
             ) from error
         raise
     pulled = inspect(engine, name)
-    if pulled is None or not _same_platform(pulled.platform, platform):
+    if pulled is None or not same_platform(pulled.platform, platform):
         has = f"; it has {pulled.platform}" if pulled else ""
         raise BaseImageError(f"platform: the base image {name} has no {platform}{has}")
     if found is not None and "@" not in name:
@@ -152,7 +152,8 @@ def base_image(
     return pulled
 
 
-def _same_platform(has: str, wanted: str) -> bool:
+def same_platform(has: str, wanted: str) -> bool:
+    """Is a platform the one that is wanted?"""
     # arm64 is arm64/v8.
     return has.removesuffix("/v8") == wanted.removesuffix("/v8")
 

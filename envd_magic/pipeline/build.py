@@ -287,7 +287,7 @@ class _Build:
         goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
         finished = f"{images.BUILDS}:{private_name()}"
         self.private.append(finished)
-        return finishing.finish(self.engine, built, goal, finished, self._names()[platform])
+        return finishing.finish(self.engine, built, goal, finished, self.recipe.names[platform])
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""
@@ -324,7 +324,7 @@ class _Build:
 
     def _tag(self, made: dict[str, str]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""
-        names = self._names()
+        names = self.recipe.names
         for platform, name in names.items():
             images.tag(self.engine, made[platform], name)
         first = next(iter(made.values()))
@@ -333,15 +333,8 @@ class _Build:
         info = images.inspect(self.engine, first)
         self.digest, self.size = (info.id, info.size) if info else ("", 0)
 
-    def _names(self) -> dict[str, str]:
-        """Final name for each platform: the image's own if there is one platform."""
-        image = self.recipe.image
-        if len(self.recipe.platforms) == 1:
-            return {self.recipe.platforms[0]: image}
-        return {name: f"{image}-{name.replace('/', '-')}" for name in self.recipe.platforms}
-
     def _push(self, made: dict[str, str]) -> None:
-        for name in self._names().values():
+        for name in self.recipe.names.values():
             self._phase(Phase.PUSH, name)
             self.digest = images.push(self.engine, name, self.log.line)
         note_registry(self.spec.registry)
@@ -350,7 +343,7 @@ class _Build:
             from envd_magic.engine.registry import push_index
 
             self._phase(Phase.PUSH, f"{self.recipe.image} (index)")
-            self.digest = push_index(self.recipe.image, self._names())
+            self.digest = push_index(self.recipe.image, self.recipe.names)
 
     def _phase(self, phase: Phase, detail: str = "") -> None:
         self.phase = phase
@@ -378,7 +371,7 @@ class _Build:
             steps=self.log.steps,
             seconds=time.monotonic() - self.started,
             log_file=self.log.path,
-            platforms=self._names() if len(self.recipe.platforms) > 1 else {},
+            platforms=self.recipe.names if len(self.recipe.platforms) > 1 else {},
             warnings=tuple(dict.fromkeys(self.log.warnings)),
             pushed=self.push,
             error=error,

@@ -22,6 +22,7 @@ from envd_magic.paths import log_folder, unusable
 from envd_magic.pipeline.events import Finished, Notice, PhaseChanged, Tick
 from envd_magic.pipeline.result import Step
 from envd_magic.pipeline.stop import Stop
+from envd_magic.recipe.marks import MARK, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,19 +33,8 @@ if TYPE_CHECKING:
     from envd_magic.recipe.model import Recipe, Rule
     from envd_magic.spec.secrets import Secrets
 
-_MARK = re.compile(r"# envd_magic: ([a-z_]+)")
 _NOTICE = re.compile(r"^(?:#\d+ \d+\.\d+ )?envd_magic: (.+)$", re.MULTILINE)
 _COPY = re.compile(r"copy /(\w+)\b")
-# How a step's name tells its field, where it has no mark of ours.
-_BY_NAME = (
-    (re.compile(r"docker-image://"), "base_image"),
-    (re.compile(r"apt-get install"), "apt_packages"),
-    (re.compile(r"micromamba.* install -n|conda.* install -n"), "conda_packages"),
-    (re.compile(r"mamba|conda|create envd python|update alternative"), "python_version"),
-    (re.compile(r"copy /source/root "), "source_root"),
-    (re.compile(r"copy /copy/root "), "copy"),
-    (re.compile(r"copy /install "), "packages"),
-)
 
 
 class BaseStep(NamedTuple):
@@ -190,7 +180,7 @@ class BuildLog:
             return "send the build folder", field
         copied = _COPY.match(name)
         start = f'io.copy(source="{copied[1]}' if copied else "run("
-        if self.recipe is not None and (copied or _MARK.search(name)):
+        if self.recipe is not None and (copied or MARK.search(name)):
             for rule in self.recipe.rules:
                 ours = copied is not None or rule.fields[0] == field
                 if ours and rule.detail and rule.text.startswith(start):
@@ -216,13 +206,6 @@ class BuildLog:
         if isinstance(event, Notice):
             return Notice(self.secrets.mask(event.text))
         return dataclasses.replace(event, detail=self.secrets.mask(event.detail))
-
-
-def field_of(name: str) -> str:
-    """Give the ImageSpec field that a step of this name comes from, "" for envd's own."""
-    if match := _MARK.search(name):
-        return match[1]
-    return next((field for pattern, field in _BY_NAME if pattern.search(name)), "")
 
 
 def _text(event: PhaseChanged | Notice) -> str:

@@ -170,6 +170,13 @@ class Recipe:
         lines += [f"    {rule.text}" for rule in self.rules]
         return "\n".join(lines) + "\n"
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Final name of the image for each platform: its own if there is one platform."""
+        if len(self.platforms) == 1:
+            return {self.platforms[0]: self.image}
+        return {name: f"{self.image}-{name.replace('/', '-')}" for name in self.platforms}
+
     def write(self, parent: Path) -> Path:
         """Write the folder below `parent` and give the path of build.envd in it.
 
