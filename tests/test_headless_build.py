@@ -103,14 +103,16 @@ def test_all_are_built_at_once_one_that_fails_stops_no_other(lab: Lab, tmp_path:
     assert run("check", path).stdout.count("\n") == 1
 
 
-def test_ctrl_c_ends_all_that_run(lab: Lab, tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "a.ipynb",
-        "%%envd_build one\nImageSpec(name='one', commands=['sleep 301'])",
-        "%%envd_build two\nImageSpec(name='two', commands=['sleep 302'])",
-    )
-    before = path.read_bytes()
-    command = [sys.executable, "-m", "envd_magic", "build", "-j2", "--json", str(path)]
+def test_the_images_of_all_folders_are_built_at_once_and_ctrl_c_ends_them(
+    lab: Lab, tmp_path: Path
+) -> None:
+    paths = []
+    for number, name in enumerate(("one", "two"), 301):
+        (tmp_path / name).mkdir()
+        cell = f"%%envd_build {name}\nImageSpec(name='{name}', commands=['sleep {number}'])"
+        paths.append(write(tmp_path / name / "a.ipynb", cell))
+    before = [path.read_bytes() for path in paths]
+    command = [sys.executable, "-m", "envd_magic", "build", "-j2", "--json", *map(str, paths)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     waiting = {"one", "two"}
@@ -124,19 +126,58 @@ def test_ctrl_c_ends_all_that_run(lab: Lab, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert path.read_bytes() == before
+    assert [path.read_bytes() for path in paths] == before
 
 
-def test_a_terminal_keeps_what_came_of_each_build(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_are_each_notebooks_own_and_records_are_of_each_image(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark = os.urandom(4).hex()
+    same = f"ImageSpec(name='same', env={{'M': '{mark}'}})"
+    own = "ImageSpec(name='own', copy=['data.txt'], commands=['grep -x {0} /root/data.txt'])"
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.txt").write_text(f"{name}{mark}")
+        write(
+            tmp_path / name / "a.ipynb",
+            f"from flytekit import ImageSpec\nown = {own.format(name + mark)}",
+            f"%envd build own\n%envd build '{same.replace(chr(39), chr(34))}'",
+        )
+    os.mkdir("kept")  # noqa: PTH102
+    result = run("build", "-j", "3", "--record", "kept", "left", "right")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "3 built\n"
+    assert sorted(os.listdir("kept")) == [  # noqa: PTH208
+        "own-2.jsonl.gz",
+        "own.jsonl.gz",
+        "same.jsonl.gz",
+    ]
+    for name in ("left", "right"):
+        cells = json.loads((tmp_path / name / "a.ipynb").read_text())["cells"]
+        records = cells[1]["metadata"]["envd_magic"]
+        assert [one["image"].partition(":")[0] for one in records] == ["own", "same"]
+        assert cells[0]["metadata"] == {}
+    assert run("check", "left", "right").exit_code == 0
+    (tmp_path / "left" / "data.txt").write_text("other")
+    told = run("check", "left", "right").stdout
+    assert told.startswith("left/a.ipynb:cell 2:1: error: files that the spec names have changed")
+    assert told.count("\n") == 1
+
+
+def test_a_terminal_keeps_what_came_of_each_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from flytekit import ImageSpec
 
     from envd_magic.headless.building import Task
     from envd_magic.headless.progress import LiveProgress, summary
+    from envd_magic.pipeline.options import Options
     from envd_magic.view.cards import failure_card, result_card
 
     from .builds import BUILT, FAILED, running
 
-    good, bad = (Task(name, ImageSpec(name=name), []) for name in ("good", "bad"))
+    good, bad = (Task(name, ImageSpec(name=name), tmp_path, Options()) for name in ("good", "bad"))
     progress = LiveProgress([good, bad])
     for event in running():
         progress.listener(good)(event)

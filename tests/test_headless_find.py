@@ -52,6 +52,57 @@ def test_names_that_other_cells_give_literally_count(tmp_path: Path) -> None:
     assert spec.base_image.packages == ["attrs", "six", "x==1"]
 
 
+def test_lines_that_build_what_a_variable_holds_are_found(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "from flytekit import ImageSpec\n%load_ext envd_magic",
+        "\ntrainer = ImageSpec(name='trainer')\nTAG = 'two'\n"
+        "%envd build trainer --registry \\\n    localhost:5000 final\n%envd build --help\n"
+        "%envd preview trainer\nprint()\n%envd build final --name {TAG}",
+        "%%capture\ndone = %envd build 'ImageSpec(name=\"third\")'\n!echo $TAG\n",
+        "images = [ImageSpec(name='a'), ImageSpec(name='b')]\n%envd build images[1] --base-image x",
+        '"""\n%envd build no_such_thing\n"""',
+    )
+    assert names(path) == ["trainer", "two", "third", "b"]
+    found = find(path).definitions
+    assert [(one.cell, one.line, one.variable) for one in found] == [
+        (2, 4, "final"),
+        (2, 9, "final"),
+        (3, 2, ""),
+        (4, 2, ""),
+    ]
+    assert found[1].images()[0][1].registry == "localhost:5000"
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected", "line"),
+    [
+        ("import x\n%envd build x.spec()", "warning: `x.spec()` has to be run", 2),
+        ("for one in []:\n    %envd build one", "warning: `%envd build one` in a block has", 2),
+        ("a = ImageSpec(name='a')\n%run b.py a\n%envd build a", "warning: `a` may be set", 3),
+        ("a = ImageSpec(name='a')\n%envd build a --nope", "error: %envd build: there is no opt", 2),
+        ("a = 3\n\n%envd build a", "error: %envd: a is int, not an ImageSpec", 3),
+        ("a = ImageSpec()\n%envd build f() a\n%envd build a", "warning: `a` (cell 1) has to", 3),
+        ("a = ImageSpec(packages=['no good'])\n%envd build a", "error: packages['no good']: ", 2),
+    ],
+)
+def test_a_line_that_cannot_build_is_told_with_its_place(
+    tmp_path: Path, cell: str, expected: str, line: int
+) -> None:
+    path = write(tmp_path / "a.ipynb", f"from flytekit import ImageSpec\n{cell}")
+    told = run("check", path).stdout.splitlines()
+    assert told[-1].startswith(f"{path}:cell 1:{line + 1}: {expected}")
+
+
+def test_what_is_wrong_with_an_image_is_told_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "%%envd_build a\nImageSpec(packages=['no good'])",
+        "%envd build a\n%envd build a again",
+    )
+    assert run("check", path).stdout.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("before", "cell", "expected"),
     [
@@ -60,7 +111,7 @@ def test_names_that_other_cells_give_literally_count(tmp_path: Path) -> None:
         ("P = ['a']\nchange(P)", "ImageSpec(packages=P)", "may be changed"),
         ("P = ['a']\nQ = P", "ImageSpec(packages=P)", "may be changed"),
         ("for P in []: pass", "ImageSpec(packages=P)", "`P` (cell 1) has to be run"),
-        ("%%time\nP = []", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
+        ("%%timeit\nP = []", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
         ("P = !ls", "ImageSpec(packages=P)", "`P` (cell 1): "),
         ("P = []\n%run other.py P", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
         ("x = 1", "ImageSpec(packages=P)", "`P` is given nowhere before"),
@@ -253,6 +304,23 @@ def test_where_it_has_to_a_notebook_is_run_up_to_there(tmp_path: Path) -> None:
     assert f"{path}:cell 4:2: top\n# top:" in result.stdout
     assert path.read_bytes() == before
     assert not (tmp_path / "ran").exists()
+
+
+def test_lines_in_loops_and_captured_cells_are_gathered_by_a_run(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "from flytekit import ImageSpec\nspecs = [ImageSpec(name=n) for n in sorted('ab')]",
+        "%%capture out\nfor spec in specs:\n    %envd build spec\n"
+        "    if spec.name == 'never':\n        %envd build spec never",
+        "# Text",
+        "%envd build \"dict(c=specs[0])['c']\" last --name {specs[0].name}c\n"
+        "assert last.name == 'ac'",
+    )
+    result = run("preview", "--json", "--execute", path)
+    assert result.exit_code == 0, result.output
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    told = [(one["cell"], one["variable"], one["image"].partition(":")[0]) for one in found]
+    assert told == [(2, "a", "a"), (2, "b", "b"), (4, "last", "ac")]
 
 
 def test_a_cell_that_fails_when_it_is_run_is_told(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from envd_magic.interactive.options import (
     expanded,
     preview_parser,
     run_parser,
+    spec_build_parser,
 )
 
 from .shells import shell
@@ -52,6 +53,12 @@ def test_option_of_a_field_is_named_as_the_field(name: str) -> None:
 def test_options_stand_before_or_after_the_variable(line: str) -> None:
     found = build_parser().parse_line(line)
     assert (found.variable, found.name) == ("image", "x")
+
+
+@pytest.mark.parametrize("line", ["x y --force", "x --force y", "--force x y"])
+def test_options_stand_between_a_spec_and_the_variable_too(line: str) -> None:
+    found = spec_build_parser().parse_line(line)
+    assert (found.spec, found.variable, found.force) == ("x", "y", True)
 
 
 def test_words_are_quoted_as_in_a_shell() -> None:

@@ -35,7 +35,7 @@ def imported(sources: Iterable[str]) -> set[str]:
 
 
 def _tree(source: str) -> ast.Module | None:
-    from envd_magic.headless.cells import python_of
+    from envd_magic.headless.lines import python_of
 
     if match := _PYTHON_MAGICS.match(source):
         source = source[match.end() :]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import threading
+from argparse import Namespace
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from envd_magic.errors import EnvdMagicError, FileError
+from IPython.core.error import UsageError
+
+from envd_magic.errors import EnvdMagicError
 from envd_magic.headless.find import inside
-from envd_magic.pipeline.build import build_spec
+from envd_magic.interactive.choose import build_options
+from envd_magic.interactive.settings import project_settings
+from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.stop import Stop
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
@@ -31,6 +36,17 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.view.cards import Card
 
+# Fields whose paths, if any, are meant from the folder of the file.
+_PATHS = (
+    "copy",
+    "pip_extra_args",
+    "pip_secret_mounts",
+    "registry_config",
+    "requirements",
+    "source_root",
+)
+# A process works in one folder at a time.
+_IN_FOLDER = threading.Lock()
 _TICK = 0.2
 ENDED_WELL = ("built", "exists")
 
@@ -45,13 +61,22 @@ class Task:
         What it is called where it is defined.
     spec
         What to build.
+    folder
+        Where paths in the spec are meant from.
+    options
+        How to build it.
+    record
+        Is a recording asked for, whether one is kept or not?
     definitions
         All that define it, each with the number of the image in it.
     """
 
     name: str
     spec: ImageSpec
-    definitions: list[tuple[Definition, int]]
+    folder: Path
+    options: Options
+    record: bool = False
+    definitions: list[tuple[Definition, int]] = field(default_factory=list)
     result: BuildResult | None = None
     card: Card | None = None
     stop: Stop = field(default_factory=Stop)
@@ -62,39 +87,68 @@ class Task:
         return self.definitions[0][0].path
 
 
-def tasks_of(sources: Iterable[Source]) -> list[list[Task]]:
-    """Give what is to be built, a list for each folder; the same image of a folder once."""
-    folders: dict[Path, dict[str, Task]] = {}
-    for source in sources:
-        tasks = folders.setdefault(source.path.resolve().parent, {})
-        with inside(source.path):
-            for definition in source.definitions:
-                if definition.is_preview:
-                    continue
-                for number, (name, spec) in enumerate(definition.images()):
-                    task = tasks.setdefault(image_name(spec), Task(name, spec, []))
-                    task.definitions.append((definition, number))
-    return [list(tasks.values()) for tasks in folders.values() if tasks]
-
-
-def build_all(
-    groups: Sequence[list[Task]],
-    options: Options,
-    jobs: int,
-    progress: Progress,
-    ended: Callable[[Task], None],
-) -> None:
-    """Build all, and go on where one fails.
-
-    Paths in specs are meant from the folder that defines them, and a process works in one folder:
-    so folders are built one after another, and the images of each at once.
+def tasks_of(sources: Iterable[Source], asked: Namespace) -> list[Task]:
+    """Give what is to be built; an image that several places define alike is built once.
 
     Parameters
     ----------
-    groups
-        What to build, by folders.
-    options
-        How; listener and stop are each task's own.
+    sources
+        The files.
+    asked
+        Options of the command: each counts before that of a cell, which counts before a setting.
+
+    Raises
+    ------
+    EnvdMagicError
+        If a setting is none.
+    """
+    tasks: dict[object, Task] = {}
+    for source in sources:
+        folder = source.folder
+        with inside(folder):
+            for definition in source.definitions:
+                if definition.is_preview:
+                    continue
+                options = _options(definition, asked)
+                for number, (name, spec) in enumerate(definition.images()):
+                    # Paths mean other files in another folder.
+                    own = folder if _names_files(spec) else None
+                    key = (image_name(spec), spec, own, options.context, options.push)
+                    task = tasks.setdefault(key, Task(name, spec, folder, options, asked.record))
+                    task.definitions.append((definition, number))
+    return list(tasks.values())
+
+
+def _options(definition: Definition, asked: Namespace) -> Options:
+    own = definition.options or Namespace(context=None, push=None, force=False)
+    push = own.push if asked.push is None else asked.push
+    context, force = asked.context or own.context, asked.force or own.force
+    try:
+        return replace(
+            build_options(
+                Namespace(context=context, push=push, force=force), project_settings(), Stop()
+            ),
+            pickled=definition.cell is not None,
+        )
+    except UsageError as error:
+        raise EnvdMagicError(str(error)) from error
+
+
+def _names_files(spec: ImageSpec) -> bool:
+    base = spec.base_image
+    own = any(getattr(spec, name) for name in _PATHS)
+    return own or (hasattr(base, "base_image") and _names_files(base))
+
+
+def build_all(
+    tasks: Sequence[Task], jobs: int, progress: Progress, ended: Callable[[Task], None]
+) -> None:
+    """Build all, several at once, and go on where one fails.
+
+    Parameters
+    ----------
+    tasks
+        What to build.
     jobs
         How many at once.
     progress
@@ -107,27 +161,12 @@ def build_all(
     KeyboardInterrupt
         If the user stopped it; all that ran have ended then.
     """
-    # flytekit has a handler that exits.
-    with interrupts_raise():
-        # Where a relative path of a later folder is meant from.
-        folders = [tasks[0].path.resolve() for tasks in groups]
-        for tasks, folder in zip(groups, folders, strict=True):
-            with inside(folder):
-                _build_group(tasks, options, jobs, progress, ended)
-
-
-def _build_group(
-    tasks: list[Task],
-    options: Options,
-    jobs: int,
-    progress: Progress,
-    ended: Callable[[Task], None],
-) -> None:
     waiting: dict[Future[None], Task] = {}
-    with ThreadPoolExecutor(jobs, thread_name_prefix="envd_magic") as pool:
+    # flytekit has a handler that exits.
+    with interrupts_raise(), ThreadPoolExecutor(jobs, thread_name_prefix="envd_magic") as pool:
         try:
             for task in tasks:
-                waiting[pool.submit(_build, task, options, progress.listener(task))] = task
+                waiting[pool.submit(_build, task, progress.listener(task))] = task
             while waiting:
                 done, _ = wait(waiting, _TICK, FIRST_COMPLETED)
                 for future in done:
@@ -147,7 +186,7 @@ def _build_group(
             raise
 
 
-def _build(task: Task, options: Options, listener: Callable[[Event], None]) -> None:
+def _build(task: Task, listener: Callable[[Event], None]) -> None:
     """Build one image and keep what came of it."""
     seen: list[BuildResult] = []
 
@@ -160,14 +199,18 @@ def _build(task: Task, options: Options, listener: Callable[[Event], None]) -> N
 
     try:
         task.stop.check()
-        one = replace(
-            options,
+        force = task.options.force or task.spec._is_force_push  # noqa: SLF001
+        options = replace(
+            task.options,
             listener=listen,
             stop=task.stop,
-            force=options.force or task.spec._is_force_push,  # noqa: SLF001
-            pickled=task.definitions[0][0].cell is not None,
+            force=force,
+            recordings=task.options.recordings or task.record,
         )
-        task.result = build_spec(task.spec, one)
+        with _IN_FOLDER, inside(task.folder):
+            prepared = prepare(task.spec)
+        with closing(prepared):
+            task.result = build_prepared(prepared, options)
         task.card = result_card(task.result)
     except KeyboardInterrupt:
         task.card = stopped_card(seen[-1] if seen else None, task.spec.name)
@@ -176,100 +219,3 @@ def _build(task: Task, options: Options, listener: Callable[[Event], None]) -> N
         own = seen[-1] if seen and seen[-1].status not in ENDED_WELL else None
         task.result = own
         task.card = failure_card(error, task.spec, spec_secrets(task.spec), own)
-
-
-class Recorder:
-    """Writes what came of builds into the notebooks that define them.
-
-    Parameters
-    ----------
-    tell
-        Is told what cannot be recorded.
-    """
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._records: dict[int, dict[int, dict[str, object]]] = {}
-        self._paths: dict[int, Path] = {}
-        self._lock = threading.Lock()
-        self.failed = False
-
-    def expect(self, groups: Iterable[list[Task]]) -> None:
-        """Note where the notebooks are: builds work in other folders."""
-        for tasks in groups:
-            for task in tasks:
-                for definition, _ in task.definitions:
-                    self._paths[id(definition)] = definition.path.resolve()
-
-    def ended(self, task: Task) -> None:
-        """Record the end of a build, once all images of the cell have ended."""
-        from envd_magic.records.cell import make_record, write_record
-
-        if task.result is None or task.card is None or task.card.state == "stopped":
-            return
-        for definition, number in task.definitions:
-            if definition.cell is None:
-                continue
-            records = self._records.setdefault(id(definition), {})
-            records[number] = make_record(task.spec, task.result, _envd_version())
-            if len(records) < len(definition.images()):
-                continue
-            ordered = [records[one] for one in sorted(records)]
-            several = definition.specs is not None and definition.specs.keys is not None
-            cell = (definition.cell, definition.id, definition.source)
-            try:
-                write_record(self._paths[id(definition)], cell, ordered if several else ordered[0])
-            except FileError as error:
-                self.failed = True
-                self._tell(f"error: {error}")
-
-
-def recordings_saver(
-    target: Path | None, count: int, *, keep: bool = True
-) -> Callable[[Task], None]:
-    """Give what saves the recording of a build where the user wants it.
-
-    Parameters
-    ----------
-    target
-        File or folder; None saves nothing.
-    count
-        How many images are built.
-    keep
-        Does it stay among the last ones as well?
-
-    Raises
-    ------
-    FileError
-        If it is a file, and there are several builds.
-    """
-    if target is None:
-        return lambda _task: None
-    if count > 1 and not target.is_dir():
-        raise FileError(
-            f"--record {target}: {count} images are built, and a recording is of one; name a "
-            "folder that is there"
-        )
-    place = target.resolve()
-
-    def save(task: Task) -> None:
-        from envd_magic.pipeline.keep import kept_recording
-        from envd_magic.records.recording import copy_recording
-
-        source = kept_recording(task.result.log_file) if task.result else None
-        if source is not None and source.is_file():
-            name = re.sub(r"[^A-Za-z0-9._-]+", "_", task.name)
-            copy_recording(source, place / f"{name}.jsonl.gz" if place.is_dir() else place)
-            if not keep:
-                source.unlink()
-
-    return save
-
-
-def _envd_version() -> str:
-    from envd_magic.envd.program import find_envd
-
-    try:
-        return str(find_envd().version)
-    except EnvdMagicError:
-        return ""

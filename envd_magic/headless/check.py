@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, SpecError
@@ -66,10 +67,36 @@ def check(source: Source) -> list[Finding]:
     if source.error is not None:
         return [Finding(source.path, None, 1, "", _without_path(source))]
     found: list[Finding] = []
-    with inside(source.path):
+    with inside(source.folder):
+        told: list[ImageSpec] = []
         for definition in source.definitions:
-            found += _of_definition(definition)
+            if definition.error is not None:
+                found += error_finding(definition, definition.error)
+            found += _of_images(definition, told)
+        for own in _by_cell(source.definitions):
+            found += _drift(own)
     return [*found, *same_names(source.definitions)]
+
+
+def _by_cell(definitions: Iterable[Definition]) -> Iterator[list[Definition]]:
+    """Give what is built, by the cells that have a record of it."""
+    built = (one for one in definitions if not one.is_preview and one.record is not None)
+    for _, own in groupby(built, lambda one: one.cell):
+        yield list(own)
+
+
+def _drift(definitions: list[Definition]) -> Iterator[Finding]:
+    """Compare a cell's record with what the cell makes now."""
+    images = [(one, spec) for one in definitions for _, spec in one.images()]
+    known = all(one.error is None for one in definitions)
+    try:
+        specs = [spec for _, spec in images]
+        for number, reason in drift(definitions[0].record, specs, all_known=known):
+            one = images[number][0] if images else definitions[0]
+            yield Finding(one.path, one.cell, one.magic_line, "", reason)
+    except (EnvdMagicError, OSError, ValueError):
+        # A file that is not there, which is told above.
+        return
 
 
 def _without_path(source: Source) -> str:
@@ -87,14 +114,15 @@ def error_finding(definition: Definition, error: Exception) -> list[Finding]:
     if isinstance(error, SpecError):
         return [_finding(definition, problem, Secrets()) for problem in error.problems]
     text = Secrets().mask(str(error)).partition("\nSee: ")[0]
-    # What is wrong with the options stands before the text.
-    return [Finding(definition.path, definition.cell, max(1, definition.line - 1), "", text)]
+    # It may be wrong options, which stand before the text.
+    return [Finding(definition.path, definition.cell, definition.magic_line, "", text)]
 
 
 def before_building(source: Source) -> list[Finding]:
     """Look for what keeps a file's images from being built, what has to be run among it."""
     found: list[Finding] = []
-    with inside(source.path):
+    told: list[ImageSpec] = []
+    with inside(source.folder):
         for definition in source.definitions:
             if definition.is_preview:
                 continue
@@ -102,27 +130,16 @@ def before_building(source: Source) -> list[Finding]:
                 # A warning for who only looks.
                 errors = error_finding(definition, definition.error)
                 found += [replace(one, fatal=True) for one in errors]
-            found += [one for one in _of_images(definition) if one.fatal]
+            found += [one for one in _of_images(definition, told) if one.fatal]
     return [*found, *same_names(source.definitions)]
 
 
-def _of_definition(definition: Definition) -> Iterator[Finding]:
-    if definition.error is not None:
-        yield from error_finding(definition, definition.error)
-    yield from _of_images(definition)
-    specs = [spec for _, spec in definition.images()]
-    if definition.record is not None and specs and not definition.is_preview:
-        try:
-            reason = drift(definition.record, specs)
-        except (EnvdMagicError, OSError, ValueError):
-            # A file that is not there, which is told above.
-            return
-        if reason:
-            yield Finding(definition.path, definition.cell, 1, "", reason)
-
-
-def _of_images(definition: Definition) -> Iterator[Finding]:
+def _of_images(definition: Definition, told: list[ImageSpec]) -> Iterator[Finding]:
+    """Find what is wrong with images; one that was told of before is none of this place's."""
     for _, spec in definition.images():
+        if spec in told:
+            continue
+        told.append(spec)
         secrets = spec_secrets(spec)
         for problem in _problems(spec):
             yield _finding(definition, problem, secrets)

@@ -195,44 +195,25 @@ def build(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) ->
 
 
 def _build(sources: list[Source], given: dict[str, Any]) -> int:
-    from envd_magic.headless.building import (
-        ENDED_WELL,
-        Recorder,
-        build_all,
-        recordings_saver,
-        tasks_of,
-    )
-    from envd_magic.headless.progress import choose_progress, summary
-    from envd_magic.interactive.settings import project_settings
-    from envd_magic.pipeline.options import Options
+    from argparse import Namespace
 
-    groups = tasks_of(sources)
-    tasks = [task for group in groups for task in group]
-    recorder = Recorder(lambda text: click.echo(text, err=True))
-    recorder.expect(groups)
-    settings = project_settings()
-    kept = settings.setting("recordings")
-    save = recordings_saver(given["record"], len(tasks), keep=kept)
-    options = Options(
-        context=given["context"] or settings.setting("context"),
-        push=settings.setting("push") if given["push"] is None else given["push"],
-        force=given["force"],
-        telemetry=settings.setting("telemetry"),
-        history=settings.setting("history"),
-        # What is asked for is recorded, whatever is kept.
-        recordings=kept or given["record"] is not None,
+    from envd_magic.headless.building import ENDED_WELL, build_all, tasks_of
+    from envd_magic.headless.progress import choose_progress, summary
+    from envd_magic.headless.recorder import Recorder, recordings_saver
+
+    asked = {name: given[name] for name in ("context", "push", "force")}
+    record = given["record"] is not None
+    tasks = tasks_of(sources, Namespace(**asked, record=record))
+    recorder = Recorder(
+        () if given["no_record"] else tasks, lambda text: click.echo(text, err=True)
     )
+    save = recordings_saver(given["record"], tasks)
     progress = choose_progress(tasks, as_json=given["as_json"])
     try:
-        build_all(
-            groups,
-            options,
-            given["jobs"],
-            progress,
-            (lambda _task: None) if given["no_record"] else recorder.ended,
-        )
+        build_all(tasks, given["jobs"], progress, recorder.ended)
     finally:
         progress.close()
+        recorder.close()
         click.echo(summary(tasks), err=True)
         for task in tasks:
             save(task)
@@ -274,7 +255,7 @@ def freeze(paths: tuple[Path, ...], no_python: bool) -> None:  # noqa: FBT001
     files = files_of(paths)
     texts = [text for path in files for text in sources_of(path)]
     # Modules beside the first file are the user's own.
-    with inside(files[0] if files else Path("x")):
+    with inside(files[0].resolve().parent if files else Path.cwd()):
         frozen = with_flytekit(freeze_sources(texts))
     click.echo(format_spec(frozen.spec(python=not no_python)))
     for note in frozen.notes:

@@ -6,9 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import FileError
-from envd_magic.headless.cells import literal_variables
 from envd_magic.headless.find import Definition, evaluate
-from envd_magic.headless.scope import Scope
+from envd_magic.headless.scope import Scope, literal_variables
 from envd_magic.spec.literal import NotLiteralError
 
 if TYPE_CHECKING:
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
 
 def in_yaml(path: Path, text: str) -> list[Definition]:
     """Read a YAML file of ImageSpecs, in flytekit's form."""
+    from envd_magic.spec.yaml_form import specs_from_yaml
+
     found = Definition(path, None, 1, text, yaml=True)
-    evaluate(found, text.removeprefix("\ufeff"), {})
+    evaluate(found, lambda: specs_from_yaml(text.removeprefix("\ufeff")))
     return [found]
 
 
@@ -53,6 +54,8 @@ def in_python(path: Path, text: str) -> list[Definition]:
 
 
 def _evaluate(definition: Definition, scope: Scope, at: Position) -> None:
+    from envd_magic.spec.cell import specs_from_cell
+
     # In parentheses, as the expression's lines are indented as in the file.
     expression = f"({definition.text})"
     try:
@@ -61,7 +64,7 @@ def _evaluate(definition: Definition, scope: Scope, at: Position) -> None:
         error.line += definition.line - 1
         definition.error = error
     else:
-        evaluate(definition, expression, variables)
+        evaluate(definition, lambda: specs_from_cell(expression, variables))
 
 
 def _calls(statement: ast.stmt, makers: set[str]) -> Iterator[tuple[ast.expr, str]]:

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError
 from envd_magic.headless.cells import split_magic
+from envd_magic.headless.lines import name_images
 from envd_magic.spec.literal import NotLiteralError
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.several import Specs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from flytekit import ImageSpec
+
     from envd_magic.headless.find import Definition, Source
 
 #: The kind of output that hands specs from the kernel to here.
 MIME = "application/vnd.envd-magic.specs+json"
-_CODE = "import envd_magic.headless.kernel as _it; _it.gather({line!r}, {text!r}); del _it"
-_QUIET = "import envd_magic.headless.kernel as _it; _it.begin(); del _it"
+_CALL = "import envd_magic.headless.kernel as _it; _it.{call}; del _it"
 
 
 def execute_where_needed(source: Source, timeout: int, tell: Callable[[str], None]) -> None:
@@ -39,25 +42,25 @@ def execute_where_needed(source: Source, timeout: int, tell: Callable[[str], Non
     needed = [one for one in source.definitions if _needs(one)]
     if not needed or source.path.suffix != ".ipynb":
         return
-    last = max(one.cell or 0 for one in needed)
-    tell(f"{source.path}: running cells 1 to {last} …")
+    numbers = sorted({one.cell for one in needed if one.cell})
+    tell(f"{source.path}: running cells 1 to {numbers[-1]} …")
     try:
-        outputs = _run(source.path, last, timeout)
+        outputs = _run(source.path, numbers, timeout)
     except EnvdMagicError as error:
         for one in needed:
             one.error = error
         return
-    for one in source.definitions:
-        if one in needed and one.cell in outputs:
-            _complete(one, outputs[one.cell])
+    for one in needed:
+        own = outputs.get(one.cell or 0, [])
+        _complete(one, [each["pickle"] for each in own if each["line"] == one.magic])
 
 
 def _needs(definition: Definition) -> bool:
     return isinstance(definition.error, NotLiteralError) and not definition.is_preview
 
 
-def _run(path: Path, last: int, timeout: int) -> dict[int, dict[str, Any]]:
-    """Run the first cells of a notebook; give what each cell that defines images handed out."""
+def _run(path: Path, numbers: list[int], timeout: int) -> dict[int, list[dict[str, str]]]:
+    """Run a notebook up to the last of some cells; give what these cells would build."""
     try:
         import nbformat
         from jupyter_client.kernelspec import NoSuchKernel
@@ -68,14 +71,19 @@ def _run(path: Path, last: int, timeout: int) -> dict[int, dict[str, Any]]:
             f"--execute needs {error.name}: pip install 'envd-magic[notebook]'"
         ) from error
     notebook = nbformat.read(path, as_version=4)
-    gathering = nbformat.v4.new_notebook(metadata=copy.deepcopy(notebook.metadata))
-    gathering.cells = [nbformat.v4.new_code_cell(_QUIET), *notebook.cells[:last]]
-    for cell in gathering.cells:
+    run = nbformat.v4.new_notebook(metadata=copy.deepcopy(notebook.metadata))
+    run.cells, own = [_cell("begin()")], [0]
+    for number, cell in enumerate(notebook.cells[: numbers[-1]], 1):
         parts = split_magic(cell.source) if cell.cell_type == "code" else None
         if parts is not None:
-            cell.source = _CODE.format(line=parts[0], text=parts[1])
+            cell.source = _cell(f"gather({parts[0]!r}, {parts[1]!r})").source
+        run.cells.append(cell)
+        own.append(number)
+        if number in numbers:
+            run.cells.append(_cell("hand_out()"))
+            own.append(number)
     where = {"metadata": {"path": str(path.resolve().parent)}}
-    client = NotebookClient(gathering, timeout=timeout, resources=where)
+    client = NotebookClient(run, timeout=timeout, resources=where)
     try:
         client.execute()
     except NoSuchKernel as error:
@@ -83,14 +91,20 @@ def _run(path: Path, last: int, timeout: int) -> dict[int, dict[str, Any]]:
             f"the kernel {error.name!r} that the notebook names is not here"
         ) from error
     except (CellControlSignal, DeadKernelError) as error:
-        number = next((n for n, cell in enumerate(gathering.cells) if _failed(cell)), 0)
+        number = next((n for n, cell in zip(own, run.cells, strict=True) if _failed(cell)), 0)
         raise CellError(Problem("", f"cell {number} cannot be run: {_reason(error)}")) from error
     return {
         number: output["data"][MIME]
-        for number, cell in enumerate(gathering.cells)
+        for number, cell in zip(own, run.cells, strict=True)
         for output in cell.get("outputs", ())
         if MIME in output.get("data", ())
     }
+
+
+def _cell(call: str) -> Any:
+    import nbformat
+
+    return nbformat.v4.new_code_cell(_CALL.format(call=call))
 
 
 def _failed(cell: Any) -> bool:
@@ -102,15 +116,21 @@ def _reason(error: Exception) -> str:
     return f"{name}: {value}".splitlines()[0] if name else str(error).splitlines()[0]
 
 
-def _complete(definition: Definition, output: dict[str, Any]) -> None:
-    """Take the specs that a kernel handed out."""
-    try:
-        # From the kernel that was started here to run code that is trusted.
-        options, specs = pickle.loads(base64.b64decode(output["pickle"]))  # noqa: S301
-    except Exception as error:  # noqa: BLE001 - whatever another version's data raise
-        definition.error = EnvdMagicError(
-            f"the kernel's ImageSpecs cannot be read; has it the same flytekit? {error}"
-        )
-        return
-    definition.options, definition.specs, definition.error = options, specs, None
-    definition.variable = options.variable or ""
+def _complete(definition: Definition, pickles: list[str]) -> None:
+    """Take the specs that a kernel handed out: none where a cell built nothing, many in a loop."""
+    items: list[tuple[str, ImageSpec]] = []
+    definition.error, definition.specs = None, Specs((), "list")
+    for data in pickles:
+        try:
+            # From the kernel that was started here to run code that is trusted.
+            options, specs = pickle.loads(base64.b64decode(data))  # noqa: S301
+        except Exception as error:  # noqa: BLE001 - whatever another version's data raise
+            definition.error = EnvdMagicError(
+                f"the kernel's ImageSpecs cannot be read; has it the same flytekit? {error}"
+            )
+            return
+        items += specs.items
+        definition.options, definition.specs = options, specs
+        name_images(definition)
+    if len(pickles) > 1:
+        definition.specs, definition.variable = Specs(tuple(items), "list"), ""

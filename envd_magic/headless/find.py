@@ -1,4 +1,4 @@
-"""Where images are defined: cells of notebooks, Python files, YAML; none of them is run."""
+"""Where images are defined: notebooks, Python files, YAML; none of them is run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envd_magic.errors import CellError, EnvdMagicError, FileError
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from flytekit import ImageSpec
 
@@ -36,13 +36,17 @@ class Definition:
     cell
         Number of the cell from 1 on, None in other files.
     line
-        Where it begins, from 1 on: in the cell, or in the file.
+        Where its text begins, from 1 on: in the cell, or in the file.
     text
         What stands there.
+    magic
+        What follows the magic's name, as it stands there; "" where there is no magic.
+    magic_line
+        Where that is, from 1 on; where there is no magic, as `line`.
     variable
         What the image is called there, "" if nothing.
     options
-        As the cell's first line has them.
+        What the magic's line says.
     specs
         What it makes, options and settings applied; None if that is not known.
     error
@@ -54,13 +58,15 @@ class Definition:
     source
         All of the cell, the magic's line too.
     record
-        What the cell remembers of its last build, None if nothing.
+        What the cell remembers of its last builds, None if nothing.
     """
 
     path: Path
     cell: int | None
     line: int
     text: str
+    magic: str = ""
+    magic_line: int = 0
     variable: str = ""
     options: argparse.Namespace | None = None
     specs: Specs | None = None
@@ -69,6 +75,9 @@ class Definition:
     id: str = ""
     source: str = ""
     record: object = None
+
+    def __post_init__(self) -> None:
+        self.magic_line = self.magic_line or self.line
 
     @property
     def where(self) -> str:
@@ -107,6 +116,11 @@ class Source:
     definitions: list[Definition] = field(default_factory=list)
     error: FileError | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where it is; paths in it are meant from there."""
+        return self.path.resolve().parent
+
 
 def place(path: Path, cell: int | None, line: int) -> str:
     """Name a place as tools do: ``a.py:3``, ``a.ipynb:cell 2:3``."""
@@ -114,10 +128,10 @@ def place(path: Path, cell: int | None, line: int) -> str:
 
 
 @contextmanager
-def inside(path: Path) -> Iterator[None]:
-    """Work in a file's folder, as a kernel does: paths in specs are meant from there."""
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, that of a file as a kernel does: paths in specs are meant from there."""
     before = Path.cwd()
-    os.chdir(path.resolve().parent)
+    os.chdir(folder)
     try:
         yield
     finally:
@@ -164,24 +178,21 @@ def find(path: Path) -> Source:
     readers = {".ipynb": in_notebook, ".py": in_python}
     try:
         text = read_text(path)
-        with inside(path):
+        with inside(path.resolve().parent):
             return Source(path, readers.get(path.suffix, in_yaml)(path, text))
     except FileError as error:
         return Source(path, error=error)
 
 
-def evaluate(definition: Definition, text: str, variables: Mapping[str, Any]) -> None:
+def evaluate(definition: Definition, make: Callable[[], Specs]) -> None:
     """Let a definition's text make its specs, options and settings applied, or keep why not."""
     from IPython.core.error import UsageError
 
     from envd_magic.interactive.choose import configured
     from envd_magic.interactive.settings import project_settings
-    from envd_magic.spec.cell import specs_from_cell
-    from envd_magic.spec.yaml_form import specs_from_yaml
 
     try:
-        specs = specs_from_yaml(text) if definition.yaml else specs_from_cell(text, variables)
-        definition.specs = configured(specs, definition.options, project_settings())
+        definition.specs = configured(make(), definition.options, project_settings())
     except (EnvdMagicError, UsageError) as error:
         definition.error = error
     except Exception as error:  # noqa: BLE001 - whatever a literal raises: `"a" + 1`

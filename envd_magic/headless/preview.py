@@ -33,7 +33,7 @@ def previews(sources: Iterable[Source], *, as_json: bool) -> Iterator[Text]:
     for source in sources:
         if source.error is not None:
             raise source.error
-        with inside(source.path):
+        with inside(source.folder):
             texts = [
                 text for one in source.definitions for text in _definition(one, as_json=as_json)
             ]

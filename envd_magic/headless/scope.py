@@ -42,6 +42,9 @@ _CHANGERS = frozenset(
 )
 # What may read a list without changing it.
 _READERS = BUILTINS | IMPORTED | {"enumerate", "len", "print", "repr", "zip"}
+# What the live magic puts variables in for, outside single quotes.
+_PUT_IN = re.compile(r"\$([^\W\d]\w*)|\{([^{}]*)\}")
+_SINGLE = re.compile(r"'[^']*'")
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -62,7 +65,7 @@ class Scope:
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)
-    _opaque: list[tuple[int, str]] = field(default_factory=list)
+    _opaque: list[tuple[Position, str]] = field(default_factory=list)
 
     def add(self, number: int, tree: ast.Module) -> None:
         """Take a cell's code, or a whole file's."""
@@ -71,13 +74,17 @@ class Scope:
         self._changed |= set(_changed(tree))
         self._lent |= set(_lent(tree))
 
-    def add_opaque(self, number: int, text: str) -> None:
+    def add_opaque(self, at: Position, text: str) -> None:
         """Take code that cannot be read: any name in it may be changed there."""
-        self._opaque.append((number, text))
+        self._opaque.append((at, text))
 
     def bind(self, name: str, at: Position, value: Any) -> None:
         """Give a name a value at a place."""
         self._given.setdefault(name, []).append(_Given(at, value=value))
+
+    def hide(self, name: str, at: Position) -> None:
+        """Let a name have a value from a place on that is not known."""
+        self._given.setdefault(name, []).append(_Given(at, simple=False))
 
     def _take(self, at: Position, statement: ast.stmt) -> None:
         simple = isinstance(statement, (ast.Assign, ast.AnnAssign)) and _plain_targets(statement)
@@ -126,15 +133,15 @@ class Scope:
             If that is more than a literal, or nothing gives it.
         """
         given = self._before(name, before)
-        for number, text in self._opaque:
-            if number < before[0] and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
-                raise NotLiteralError(f"`{name}` may be set in cell {number}, which has to be run")
+        for at, text in self._opaque:
+            if at < before and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+                raise NotLiteralError(f"`{name}` may be set in cell {at[0]}, which has to be run")
         if not given:
             if name == "CopyFileDetection":
                 return _imported(name)
             raise NotLiteralError(f"`{name}` is given nowhere before")
         last = given[-1]
-        if last.statement is None:
+        if last.statement is None and last.simple:
             return last.value
         if not last.simple or name in self._changed:
             raise NotLiteralError(f"`{name}` ({self._place(last)}) has to be run")
@@ -173,6 +180,46 @@ class Scope:
     def _place(self, given: _Given) -> str:
         line = getattr(given.statement, "lineno", 0)
         return f"cell {given.at[0]}" if given.at[0] else f"line {line}"
+
+
+def literal_variables(text: str, scope: Scope, before: Position) -> dict[str, Any]:
+    """Give what a text reads that stands at a place.
+
+    Raises
+    ------
+    NotLiteralError
+        If the text or what it reads is more than a literal.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        # What runs it tells what is wrong.
+        return {}
+    makers = scope.makers(before)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            makers |= {a.asname for a in node.names if a.name == "ImageSpec" and a.asname}
+    require_literal(tree, makers)
+    return scope.variables(tree, before)
+
+
+def put_in(line: str, scope: Scope, before: Position) -> str:
+    """Put literal values in for the names that a magic's line has in braces or after a dollar.
+
+    Raises
+    ------
+    NotLiteralError
+        If something else stands there, or a name's value is not known.
+    """
+    from envd_magic.interactive.options import expanded
+
+    found: dict[str, Any] = {}
+    for match in _PUT_IN.finditer(_SINGLE.sub("''", line)):
+        name = match[1] or match[2]
+        if not name.isidentifier():
+            raise NotLiteralError(f"`{match[0]}` has to be run")
+        found[name] = scope.value(name, before)
+    return expanded(line, found)
 
 
 def _of_flytekit(statement: ast.stmt | None, name: str) -> str | None:

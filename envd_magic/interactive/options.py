@@ -72,7 +72,7 @@ class MagicParser(argparse.ArgumentParser):
             words, after = self._own(words)
         if not {"--help", "-h", "?"}.isdisjoint(words):
             raise HelpRequested(self.format_help())
-        found, unknown = self.parse_known_args(words)
+        found, unknown = self.parse_known_intermixed_args(words)
         if unknown:
             self.error(self._unknown(unknown[0]))
         if self._verbatim:

@@ -78,7 +78,8 @@ def _tree(
 ) -> Iterator[tuple[str, FileEntry]]:
     """One file, or a folder with all that is in it; links are kept if they stay inside."""
     if not path.is_dir():
-        yield str(target), FileEntry(source=path)
+        # Wherever the process works when it is copied.
+        yield str(target), FileEntry(source=path.absolute())
         return
     top = path.resolve()
     for folder, folders, files in os.walk(path):
@@ -110,4 +111,4 @@ def _entry(
     if not stat.S_ISREG(path.stat().st_mode):
         warnings.append(f"copy: {str(path)!r} {_NO_FILE}")
         return
-    yield str(target), FileEntry(source=path)
+    yield str(target), FileEntry(source=path.absolute())

@@ -1,0 +1,130 @@
+"""Cells of other code: what they give names, and the ``%envd build`` lines in them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from envd_magic.headless.find import Definition, evaluate
+from envd_magic.headless.scope import literal_variables, put_in
+from envd_magic.spec.literal import NotLiteralError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from envd_magic.headless.scope import Position, Scope
+    from envd_magic.records.notebook import Cell
+
+_CELL_MAGIC = re.compile(r"\s*%%\w")
+# Cell magics whose body runs as if it stood there alone.
+_AROUND = re.compile(r"\A\s*%%(?:time|capture|prun)\b.*")
+_BUILD_LINE = re.compile(r"\s*(?:\w+\s*=\s*)?%?envd\s+build\b")
+# Commands of `%envd` that give no variable a value.
+_READING = frozenset(
+    {"builds", "cancel", "config", "doctor", "images", "log", "preview", "record", "replay", "run"}
+)
+
+
+def python_of(source: str) -> ast.Module | None:
+    """Read a cell as Python, its magics as the calls that they are; None if it is none."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        code: str = TransformerManager().transform_cell(_AROUND.sub("", source, count=1))
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def in_code(path: Path, cell: Cell, scope: Scope) -> list[Definition]:
+    """Let the scope know what a cell gives, and find the images that it builds."""
+    around = _AROUND.match(cell.source)
+    tree = None if _CELL_MAGIC.match(cell.source) and not around else python_of(cell.source)
+    if tree is None:
+        scope.add_opaque((cell.number, 0), cell.source)
+        return []
+    if around:
+        # `%%capture out` sets `out`.
+        scope.add_opaque((cell.number, 0), around[0])
+    scope.add(cell.number, tree)
+    found = []
+    for index, statement in enumerate(tree.body):
+        for call in _ipython_calls(statement):
+            line = _envd_line(call)
+            command = (line.split() or [""])[0]
+            if command == "build":
+                place = _line_of(cell.source, call.lineno)
+                definition = Definition(path, cell.number, place, "", line)
+                _evaluate(definition, scope, (cell.number, index), _is_whole(statement, call))
+                found.append(definition)
+            elif command not in _READING:
+                # What a magic does with a name cannot be seen: `%run`, `%envd freeze spec`.
+                scope.add_opaque((cell.number, index), ast.unparse(call))
+    return [one for one in found if one.options is not None or one.error is not None]
+
+
+def _ipython_calls(statement: ast.stmt) -> Iterator[ast.Call]:
+    """Find the magics in a statement; a command of the system gives no variable a value."""
+    for node in ast.walk(statement):
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if name.startswith("get_ipython().") and not name.endswith((".system", ".getoutput")):
+            yield node  # type: ignore[misc]  # a call, as it has a name
+
+
+def _envd_line(call: ast.Call) -> str:
+    """Give what follows ``%envd`` where a call is of that magic, else ""."""
+    values = [arg.value if isinstance(arg, ast.Constant) else None for arg in call.args]
+    if not ast.unparse(call.func).endswith(".run_line_magic") or len(values) != 2:  # noqa: PLR2004
+        return ""
+    return values[1] if values[0] == "envd" and isinstance(values[1], str) else ""
+
+
+def _line_of(source: str, at_least: int) -> int:
+    """Give the line of a build in a cell: IPython joins lines, so what it says may be too early."""
+    lines = source.splitlines()
+    found = (n for n, line in enumerate(lines, 1) if n >= at_least and _BUILD_LINE.match(line))
+    return next(found, min(at_least, len(lines)))
+
+
+def _is_whole(statement: ast.stmt, call: ast.Call) -> bool:
+    """Does it run once, whatever else happens: is it the statement?"""
+    return isinstance(statement, (ast.Expr, ast.Assign)) and statement.value is call
+
+
+def _evaluate(found: Definition, scope: Scope, at: Position, is_whole: bool) -> None:  # noqa: FBT001
+    from IPython.core.error import UsageError
+
+    from envd_magic.interactive.choose import chosen_specs
+    from envd_magic.interactive.options import HelpRequested, spec_build_parser
+
+    parser = spec_build_parser()
+    try:
+        words = put_in(found.magic, scope, at).split(maxsplit=1)[1:]
+        found.options = parser.parse_line("".join(words))
+        name_images(found)
+        if not is_whole:
+            raise NotLiteralError(f"`%envd {found.magic}` in a block has to be run")
+        variables = literal_variables(found.text, scope, at)
+    except HelpRequested:
+        return
+    except (UsageError, NotLiteralError) as error:
+        found.error = error
+    else:
+        evaluate(found, lambda: chosen_specs(found.text, variables))
+    if (name := getattr(found.options, "variable", None)) is None:
+        return
+    if found.specs is not None:
+        scope.bind(name, at, found.specs.value)
+    else:
+        scope.hide(name, at)
+
+
+def name_images(found: Definition) -> None:
+    """Note what the options say of the images: what they are called, and the spec that is meant."""
+    from envd_magic.interactive.choose import is_name
+
+    spec = getattr(found.options, "spec", "")
+    found.text = spec or found.text
+    found.variable = getattr(found.options, "variable", None) or (spec if is_name(spec) else "")
