@@ -64,6 +64,16 @@ def test_help_tells_the_exit_codes() -> None:
     assert "130  it was stopped" in result.stdout
 
 
+@pytest.mark.parametrize(("words", "meant"), [([], "of-cell"), (["--context", "of-me"], "of-me")])
+def test_options_of_a_cell_count_unless_the_command_has_them(
+    tmp_path: Path, words: list[str], meant: str
+) -> None:
+    path = write(tmp_path / "a.ipynb", f"%%envd_build --context of-cell x\n{SPEC}")
+    result = run("build", *words, path)
+    assert result.exit_code == 1
+    assert f"context {meant!r}" in result.stdout.replace('"', "'")
+
+
 def test_no_engine_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")

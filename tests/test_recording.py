@@ -240,6 +240,22 @@ def test_a_build_is_recorded_by_the_magic_and_the_command_line(lab: Any, tmp_pat
     assert "Already there: recorded:" in run("replay", "--speed", "0", tmp_path / "c.jsonl").stdout
 
 
+def test_each_image_of_a_build_has_a_recording(lab: Any, tmp_path: Path) -> None:
+    from IPython.core.error import UsageError
+
+    ip = shell()
+    cell = "[ImageSpec(name=f'both{n}', env={'N': str(n)}) for n in (1, 2)]"
+    ip.do(f"%%envd_build specs\n{cell}")
+    with pytest.raises(UsageError, match="made 2 images, and a recording is of one"):
+        ip.do(f"%envd record {tmp_path}/a.jsonl")
+    ip.do(f"%envd record specs[1] {tmp_path}/a.jsonl")
+    assert "both2:" in run("replay", "--speed", "0", tmp_path / "a.jsonl").stdout
+    ip.do(f"%envd record {tmp_path}")
+    for name in ("both1", "both2"):
+        shown = run("replay", "--speed", "0", tmp_path / f"{name}.jsonl.gz").stdout
+        assert f"{name}:" in shown
+
+
 def test_recordings_that_are_off_are_told_and_one_that_is_asked_for_is_made(
     lab: Any, tmp_path: Path
 ) -> None:

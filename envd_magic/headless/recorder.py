@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.records.cell import as_list, make_record, paired, write_record
+from envd_magic.records.recording import copy_recording, file_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from envd_magic.headless.building import Task
@@ -134,7 +134,6 @@ def recordings_saver(target: Path | None, tasks: Sequence[Task]) -> Callable[[Ta
 
     def save(task: Task) -> None:
         from envd_magic.pipeline.keep import kept_recording
-        from envd_magic.records.recording import copy_recording
 
         source = kept_recording(task.result.log_file) if task.result else None
         if source is not None and source.is_file():
@@ -143,19 +142,6 @@ def recordings_saver(target: Path | None, tasks: Sequence[Task]) -> Callable[[Ta
                 source.unlink()
 
     return save
-
-
-def file_names(names: Iterable[str]) -> Iterator[str]:
-    """Give a name for the file of each recording, none of them twice."""
-    given: set[str] = set()
-    for name in names:
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_") or "image"
-        number, free = 1, plain
-        while free in given:
-            number += 1
-            free = f"{plain}-{number}"
-        given.add(free)
-        yield f"{free}.jsonl.gz"
 
 
 def _envd_version() -> str:

@@ -107,7 +107,18 @@ def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
 
 def log_file(magic: EnvdMagic, build: str | None, command: str = "log") -> Path:
-    """Give the log of a build: by its number, a spec, or the last.
+    """Give the log of a build, of its last image if it has several: by number, a spec, or the last.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    return list(log_files(magic, build, command).values())[-1]
+
+
+def log_files(magic: EnvdMagic, build: str | None, command: str) -> dict[str, Path]:
+    """Give the logs of a build's images, the newest of each, by the images' names.
 
     Raises
     ------
@@ -124,11 +135,15 @@ def log_file(magic: EnvdMagic, build: str | None, command: str = "log") -> Path:
         names = {image_name(spec) for _, spec in _chosen(magic, build).items}
         every = [viewer.state for job in magic.jobs.all() for viewer in job.viewers]
         states = [state for state in every if state.image in names]
-    # One that runs has a log as well, until now.
-    path = next((state.log_file for state in reversed(states) if state.log_file), None)
-    if path is None or not path.is_file():
+    found: dict[str, Path] = {}
+    for state in states:
+        # One that runs has a log as well, until now.
+        if state.log_file is not None and state.log_file.is_file():
+            found.pop(state.image, None)
+            found[state.image] = state.log_file
+    if not found:
         raise UsageError(f"%envd {command}: there is no log of {build or 'the last build'} (yet)")
-    return path
+    return found
 
 
 @contextmanager

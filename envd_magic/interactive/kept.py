@@ -125,24 +125,37 @@ def record_parser() -> MagicParser:
     )
     add = parser.add_argument
     add("build", nargs="?", metavar="BUILD", help="a build's number or a SPEC; none: the last")
-    add("file", metavar="FILE", help="where it goes, as trainer.jsonl.gz")
+    add("file", metavar="FILE", help="where it goes, as trainer.jsonl.gz; a folder for several")
     return parser
 
 
 def record(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """Save a recording."""
-    from envd_magic.interactive.commands import log_file
+    from envd_magic.interactive.commands import log_files
     from envd_magic.pipeline.keep import kept_recording
-    from envd_magic.records.recording import copy_recording
+    from envd_magic.records.recording import copy_recording, file_names
 
-    source = kept_recording(log_file(magic, options.build, "record"))
-    if source is None or not source.is_file():
+    logs = log_files(magic, options.build, "record")
+    names = file_names(image.rpartition("/")[2].partition(":")[0] for image in logs)
+    found = [
+        (name, source)
+        for name, log in zip(names, logs.values(), strict=True)
+        if (source := kept_recording(log)) is not None and source.is_file()
+    ]
+    if not found:
         off = _off(magic, "recordings")
         why = f"{off}, so a new build has none either" if off else "the last 30 builds have one"
         raise UsageError(f"%envd record: there is no recording of this build; {why}")
     target = Path(options.file).expanduser()
-    copy_recording(source, target)
-    print(f"Saved {target}")
+    if len(found) > 1 and not target.is_dir():
+        raise UsageError(
+            f"%envd record: the build made {len(found)} images, and a recording is of one; name a "
+            "folder that is there, or one of the specs"
+        )
+    for name, source in found:
+        place = target / name if target.is_dir() else target
+        copy_recording(source, place)
+        print(f"Saved {place}")
 
 
 def replay_parser() -> MagicParser:

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import platform
+import re
 import time
 import zlib
 from contextlib import suppress
@@ -20,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from envd_magic.errors import EnvdMagicError, FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from flytekit import ImageSpec
@@ -223,6 +224,19 @@ def copy_recording(source: Path, target: Path) -> None:
                 file.write(line.encode())
     except OSError as error:
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def file_names(names: Iterable[str]) -> Iterator[str]:
+    """Give a name for the file of each recording, none of them twice."""
+    given: set[str] = set()
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_") or "image"
+        number, free = 1, plain
+        while free in given:
+            number += 1
+            free = f"{plain}-{number}"
+        given.add(free)
+        yield f"{free}.jsonl.gz"
 
 
 def prune(folder: Path) -> None:
