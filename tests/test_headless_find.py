@@ -94,6 +94,42 @@ def test_a_line_that_cannot_build_is_told_with_its_place(
     assert told[-1].startswith(f"{path}:cell 1:{line + 1}: {expected}")
 
 
+@pytest.mark.parametrize("executed", [[], ["--execute"]])
+def test_settings_of_the_notebook_count_for_what_stands_after_them(
+    tmp_path: Path, executed: list[str]
+) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        f"%load_ext envd_magic\nname = {'str(8)' if executed else '8'}",
+        "%%envd_build\nImageSpec(name=f'a{name}')",
+        "%config EnvdMagic.registry = 'localhost:5000'",
+        "%%envd_build\nImageSpec(name=f'b{name}')",
+    )
+    result = run("preview", *executed, "--json", path)
+    images = [json.loads(line)["image"].partition(":")[0] for line in result.stdout.splitlines()]
+    assert images == ["a8", "localhost"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%config EnvdMagic.regstry = 'x'", "did you mean 'registry'?"),
+        ("%config EnvdMagic.push = 'x'", "error: %config EnvdMagic: "),
+        ("%config EnvdMagic.push = f()", "` (cell 1): `f()` has to be run"),
+        ("if 1:\n    %config EnvdMagic.push = True", "` (cell 1) has to be run"),
+        ("%config EnvdMagic.push = '", "` (cell 1): unterminated string"),
+        ("%config InlineBackend.figure_format = f()", ""),
+    ],
+)
+def test_settings_of_the_notebook_that_are_not_known_are_told(
+    tmp_path: Path, line: str, expected: str
+) -> None:
+    path = write(tmp_path / "a.ipynb", line, f"%%envd_build\n{SPEC}")
+    told = run("check", path).stdout
+    assert expected in told
+    assert bool(told) == bool(expected)
+
+
 def test_what_is_wrong_with_an_image_is_told_once(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.ipynb",

@@ -195,6 +195,64 @@ def test_check_tells_of_a_cell_that_changed_since(tmp_path: Path) -> None:
     assert f"{path}:cell 1:1: error: the cell has changed since trainer:" in result.stdout
 
 
+def rewritten(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A notebook with the records of three images of one cell."""
+    cell = "%%envd_build\n[ImageSpec(name=n, packages=['six']) for n in ['a', 'b', 'c']]"
+    path = write(tmp_path / "a.ipynb", cell)
+    one = find(path).definitions[0]
+    records = [
+        make_record(spec, replace(BUILT, image=spec.image_name()), "1") for _, spec in one.images()
+    ]
+    write_record(path, (1, one.id, one.source), records)
+    assert run("check", path).exit_code == 0
+    return path
+
+
+def test_check_tells_of_each_image_of_a_cell(three: Path) -> None:
+    rewritten(three, "n in ['a', 'b', 'c']", "n in ['c', 'a', 'b']")
+    assert run("check", three).exit_code == 0
+    rewritten(three, "'six'", "'six' if n == 'b' else 'attrs'")
+    told = run("check", three).stdout
+    assert [line.partition(" since ")[2][:2] for line in told.splitlines()] == ["c:", "a:"]
+
+
+def test_check_tells_of_images_that_came_to_a_cell_and_of_those_that_went(three: Path) -> None:
+    rewritten(three, "'b'", "'d'")
+    told = run("check", three).stdout.splitlines()
+    assert "error: d has not been built" in told[0]
+    assert "error: b:" in told[1]
+    assert "the cell makes it no more" in told[1]
+    assert len(told) == 2
+
+
+def test_what_was_stopped_keeps_its_record_beside_new_ones(three: Path) -> None:
+    from envd_magic.headless.building import Task
+    from envd_magic.headless.recorder import Recorder
+    from envd_magic.pipeline.options import Options
+    from envd_magic.view.cards import result_card
+
+    rewritten(three, "'b'", "'d'")
+    one = find(three).definitions[0]
+    before = json.loads(three.read_text())["cells"][0]["metadata"][KEY]
+    tasks = [
+        Task(spec.name, spec, three.parent, Options(), definitions=[(one, number)])
+        for number, (_, spec) in enumerate(one.images())
+    ]
+    tasks[2].result = replace(BUILT, image=tasks[2].spec.image_name(), digest="sha256:new")
+    tasks[2].card = result_card(tasks[2].result)
+    recorder = Recorder(tasks, pytest.fail)
+    recorder.ended(tasks[2])
+    recorder.close()
+    after = json.loads(three.read_text())["cells"][0]["metadata"][KEY]
+    assert after[0] == before[0]
+    assert [record["digest"] == "sha256:new" for record in after] == [False, True]
+
+
 def test_check_tells_of_files_that_changed_since(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from envd_magic.errors import EnvdMagicError
-from envd_magic.headless.find import inside
+from envd_magic.headless.find import inside, known_settings
 from envd_magic.interactive.choose import build_options
 from envd_magic.interactive.settings import project_settings
 from envd_magic.pipeline.build import build_prepared, prepare
@@ -124,12 +124,10 @@ def _options(definition: Definition, asked: Namespace) -> Options:
     push = own.push if asked.push is None else asked.push
     context, force = asked.context or own.context, asked.force or own.force
     try:
-        return replace(
-            build_options(
-                Namespace(context=context, push=push, force=force), project_settings(), Stop()
-            ),
-            pickled=definition.cell is not None,
-        )
+        settings = project_settings(known_settings(definition))
+        merged = Namespace(context=context, push=push, force=force)
+        options = build_options(merged, settings, Stop())
+        return replace(options, pickled=definition.cell is not None)
     except UsageError as error:
         raise EnvdMagicError(str(error)) from error
 

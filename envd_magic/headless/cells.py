@@ -65,6 +65,7 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
 
     line, text, first = parts
     found = Definition(path, cell.number, first, text, line, max(1, first - 1))
+    found.settings = dict(scope.settings)
     before = (cell.number, 0)
     try:
         found.options = build_parser().parse_line(put_in(line, scope, before))

@@ -123,14 +123,14 @@ def _complete(definition: Definition, pickles: list[str]) -> None:
     for data in pickles:
         try:
             # From the kernel that was started here to run code that is trusted.
-            options, specs = pickle.loads(base64.b64decode(data))  # noqa: S301
+            options, settings, specs = pickle.loads(base64.b64decode(data))  # noqa: S301
         except Exception as error:  # noqa: BLE001 - whatever another version's data raise
             definition.error = EnvdMagicError(
                 f"the kernel's ImageSpecs cannot be read; has it the same flytekit? {error}"
             )
             return
         items += specs.items
-        definition.options, definition.specs = options, specs
+        definition.options, definition.settings, definition.specs = options, settings, specs
         name_images(definition)
     if len(pickles) > 1:
         definition.specs, definition.variable = Specs(tuple(items), "list"), ""

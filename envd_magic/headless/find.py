@@ -6,14 +6,14 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError, FileError
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from flytekit import ImageSpec
 
@@ -47,6 +47,8 @@ class Definition:
         What the image is called there, "" if nothing.
     options
         What the magic's line says.
+    settings
+        What ``%config EnvdMagic`` says before it; an error where that is not known.
     specs
         What it makes, options and settings applied; None if that is not known.
     error
@@ -69,6 +71,7 @@ class Definition:
     magic_line: int = 0
     variable: str = ""
     options: argparse.Namespace | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     specs: Specs | None = None
     error: Exception | None = None
     yaml: bool = False
@@ -192,11 +195,26 @@ def evaluate(definition: Definition, make: Callable[[], Specs]) -> None:
     from envd_magic.interactive.settings import project_settings
 
     try:
-        definition.specs = configured(make(), definition.options, project_settings())
+        settings = project_settings(known_settings(definition))
+        definition.specs = configured(make(), definition.options, settings)
     except (EnvdMagicError, UsageError) as error:
         definition.error = error
     except Exception as error:  # noqa: BLE001 - whatever a literal raises: `"a" + 1`
         definition.error = CellError(Problem("", f"{type(error).__name__}: {error}"))
+
+
+def known_settings(definition: Definition) -> Mapping[str, Any]:
+    """Give what the notebook sets with ``%config``.
+
+    Raises
+    ------
+    EnvdMagicError
+        If the notebook has to be run to know that.
+    """
+    for value in definition.settings.values():
+        if isinstance(value, EnvdMagicError):
+            raise value
+    return definition.settings
 
 
 def with_registry(source: Source, registry: str | None) -> None:

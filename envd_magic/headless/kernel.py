@@ -72,14 +72,15 @@ def _gather_line(shell: Any, line: str) -> None:
 
 def _keep(shell: Any, line: str, options: argparse.Namespace, specs: Specs) -> None:
     from envd_magic.interactive.choose import configured
-    from envd_magic.interactive.settings import project_settings
+    from envd_magic.interactive.settings import DEFAULTS
     from envd_magic.magic import EnvdMagic
 
-    own = next((one for one in shell.configurables if isinstance(one, EnvdMagic)), None)
-    specs = configured(specs, options, own or project_settings())
+    settings = next(one for one in shell.configurables if isinstance(one, EnvdMagic))
+    specs = configured(specs, options, settings)
     if options.variable and not getattr(options, "dry_run", False):
         shell.user_ns[options.variable] = specs.value
-    data = base64.b64encode(pickle.dumps((options, specs))).decode()
+    own = {name: value for name in DEFAULTS if (value := getattr(settings, name)) is not None}
+    data = base64.b64encode(pickle.dumps((options, own, specs))).decode()
     _gathered.append({"line": line, "pickle": data})
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from envd_magic.errors import CellError
 from envd_magic.headless.find import Definition, evaluate
 from envd_magic.headless.scope import literal_variables, put_in
 from envd_magic.spec.literal import NotLiteralError
+from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ _CELL_MAGIC = re.compile(r"\s*%%\w")
 # Cell magics whose body runs as if it stood there alone.
 _AROUND = re.compile(r"\A\s*%%(?:time|capture|prun)\b.*")
 _BUILD_LINE = re.compile(r"\s*(?:\w+\s*=\s*)?%?envd\s+build\b")
+_SETTING = re.compile(r"\s*EnvdMagic\.(\w+)\s*=(.*)", re.DOTALL)
 # Commands of `%envd` that give no variable a value.
 _READING = frozenset(
     {"builds", "cancel", "config", "doctor", "images", "log", "preview", "record", "replay", "run"}
@@ -52,17 +55,33 @@ def in_code(path: Path, cell: Cell, scope: Scope) -> list[Definition]:
     found = []
     for index, statement in enumerate(tree.body):
         for call in _ipython_calls(statement):
-            line = _envd_line(call)
+            at, whole = (cell.number, index), _is_whole(statement, call)
+            line = _line_of("envd", call)
             command = (line.split() or [""])[0]
             if command == "build":
-                place = _line_of(cell.source, call.lineno)
-                definition = Definition(path, cell.number, place, "", line)
-                _evaluate(definition, scope, (cell.number, index), _is_whole(statement, call))
-                found.append(definition)
+                place = _place_of(cell.source, call.lineno)
+                one = Definition(path, cell.number, place, "", line, settings=dict(scope.settings))
+                _evaluate(one, scope, at, whole)
+                found.append(one)
+            elif match := _SETTING.fullmatch(_line_of("config", call)):
+                scope.settings[match[1]] = _setting(match, scope, at, whole)
             elif command not in _READING:
                 # What a magic does with a name cannot be seen: `%run`, `%envd freeze spec`.
-                scope.add_opaque((cell.number, index), ast.unparse(call))
+                scope.add_opaque(at, ast.unparse(call))
     return [one for one in found if one.options is not None or one.error is not None]
+
+
+def _setting(match: re.Match[str], scope: Scope, at: Position, whole: bool) -> Any:  # noqa: FBT001
+    """Give what a line of ``%config`` sets, or why that is not known."""
+    shown = f"`%config {match[0]}` (cell {at[0]})"
+    try:
+        expression = ast.parse(match[2].strip(), mode="eval").body
+        value = scope.evaluate(expression, at)
+    except NotLiteralError as error:
+        return NotLiteralError(f"{shown}: {error.why}")
+    except (SyntaxError, ValueError) as error:
+        return CellError(Problem("", f"{shown}: {error}"))
+    return value if whole else NotLiteralError(f"{shown} has to be run")
 
 
 def _ipython_calls(statement: ast.stmt) -> Iterator[ast.Call]:
@@ -73,15 +92,15 @@ def _ipython_calls(statement: ast.stmt) -> Iterator[ast.Call]:
             yield node  # type: ignore[misc]  # a call, as it has a name
 
 
-def _envd_line(call: ast.Call) -> str:
-    """Give what follows ``%envd`` where a call is of that magic, else ""."""
+def _line_of(magic: str, call: ast.Call) -> str:
+    """Give what follows the name of a line magic where a call is of that magic, else ""."""
     values = [arg.value if isinstance(arg, ast.Constant) else None for arg in call.args]
     if not ast.unparse(call.func).endswith(".run_line_magic") or len(values) != 2:  # noqa: PLR2004
         return ""
-    return values[1] if values[0] == "envd" and isinstance(values[1], str) else ""
+    return values[1] if values[0] == magic and isinstance(values[1], str) else ""
 
 
-def _line_of(source: str, at_least: int) -> int:
+def _place_of(source: str, at_least: int) -> int:
     """Give the line of a build in a cell: IPython joins lines, so what it says may be too early."""
     lines = source.splitlines()
     found = (n for n, line in enumerate(lines, 1) if n >= at_least and _BUILD_LINE.match(line))

@@ -60,8 +60,15 @@ class _Given:
 
 @dataclass
 class Scope:
-    """The names of a notebook, or of a Python file, in the order in which they are given."""
+    """The names of a notebook, or of a Python file, in the order in which they are given.
 
+    Parameters
+    ----------
+    settings
+        What ``%config EnvdMagic`` has said so far; an error where that is not known.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)

@@ -153,9 +153,27 @@ class _Probe(Settings):
 _Probe.__name__ = SECTION
 
 
-def project_settings() -> Settings:
-    """Give the settings that count where there is no shell: the project's, below this folder."""
-    return _Probe()
+def project_settings(own: Mapping[str, Any] | None = None) -> Settings:
+    """Give the settings that count where there is no shell: the project's, below this folder.
+
+    Parameters
+    ----------
+    own
+        What a notebook sets with ``%config``, which counts before.
+
+    Raises
+    ------
+    UsageError
+        If one of them is no setting, or has a value that is none of its.
+    """
+    probe = _Probe()
+    _check_names({SECTION: own or {}})
+    try:
+        for name, value in (own or {}).items():
+            setattr(probe, name, value)
+    except TraitError as error:
+        raise UsageError(f"%config {SECTION}: {error}") from None
+    return probe
 
 
 def _checked(name: str, value: Any, path: Path) -> Any:

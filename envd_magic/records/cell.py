@@ -80,7 +80,7 @@ def drift(
     found = paired(records, specs)
     for number, (one, spec) in enumerate(zip(found, specs, strict=True)):
         if one is None:
-            yield number, f"{spec.name} was not built when the cell was, which has a record"
+            yield number, f"{spec.name} has not been built; other images of the cell have"
         elif reason := _difference(one, spec):
             yield number, reason
     if all_known:
