@@ -26,6 +26,8 @@ def build(  # noqa: PLR0913 - all but the spec by name
     context: str | None = None,
     push: bool | None = None,
     force: bool | None = None,
+    no_cache: bool = False,
+    incremental: bool = False,
     listener: Listener | None = None,
     history: bool | None = None,
     recordings: bool | None = None,
@@ -43,6 +45,11 @@ def build(  # noqa: PLR0913 - all but the spec by name
         None pushes iff the spec has a registry and ``FLYTE_PUSH_IMAGE_SPEC`` lets it.
     force
         True builds even if the image is there; None asks the spec (``force_push()``).
+    no_cache
+        True runs every step, whatever earlier builds have left.
+    incremental
+        True adds what is new to what the image's last build installed, where only lists have grown
+        or versions changed. What was there stays, so a clean build may choose other versions.
     listener
         Is told every event as it comes.
     history
@@ -65,6 +72,8 @@ def build(  # noqa: PLR0913 - all but the spec by name
         context=context,
         push=push,
         force=forced,
+        no_cache=no_cache,
+        incremental=incremental,
         listener=listener,
         history=history,
         recordings=recordings,

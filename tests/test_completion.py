@@ -90,7 +90,7 @@ def test_option_that_can_be_repeated_is_offered_again(ip: Any) -> None:
 
 def test_part_of_an_option_is_completed(ip: Any) -> None:
     assert offered(ip, "%%envd_build --pu|") == {"--push"}
-    assert offered(ip, "%%envd_build --no|") == {"--no-push"}
+    assert offered(ip, "%%envd_build --no-p|") == {"--no-push"}
 
 
 @pytest.mark.parametrize(

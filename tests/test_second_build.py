@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flytekit import ImageSpec
@@ -119,3 +119,69 @@ def test_what_an_image_runs_first_is_changed_without_a_step(lab: Lab) -> None:
     result = build(ImageSpec(**kind, entrypoint=["echo", "first"]))
     assert ran(result) == set()
     assert lab.docker("run", "--rm", result.image, "second").split() == ["first", "second"]
+
+
+def incremental(spec: ImageSpec) -> BuildResult:
+    return build_spec(spec, Options(force=True, incremental=True))
+
+
+def version(lab: Lab, image: str, package: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return lab.run(image, "python", "-c", code).strip()
+
+
+def test_incrementally_a_new_package_goes_behind_those_that_are_there(lab: Lab) -> None:
+    kind = {"name": f"grows-{fresh()[:8]}"}
+    first = build(ImageSpec(**kind, packages=["six==1.16.0", "attrs"], apt_packages=["tree"]))
+    second = incremental(
+        ImageSpec(**kind, packages=["six", "attrs", "tabulate"], apt_packages=["tree", "jq"])
+    )
+    assert any("+ tabulate" in text and "+ jq" in text for text in second.warnings)
+    layers = [lab.inspect(one.image)["RootFS"]["Layers"] for one in (first, second)]
+    assert layers[1][: len(layers[0])] == layers[0]
+    assert version(lab, second.image, "six") == "1.16.0"
+    assert version(lab, second.image, "tabulate")
+    assert lab.run(second.image, "which", "jq", "tree").split() == ["/usr/bin/jq", "/usr/bin/tree"]
+
+
+def test_incrementally_a_version_changes_where_it_is_asked_for(lab: Lab) -> None:
+    kind = {"name": f"moves-{fresh()[:8]}"}
+    build(ImageSpec(**kind, packages=["six==1.16.0", "attrs"]))
+    second = incremental(ImageSpec(**kind, packages=["six==1.15.0", "attrs"]))
+    assert version(lab, second.image, "six") == "1.15.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"packages": ["attrs"]}, "packages: - six"),
+        ({"packages": ["six", "attrs"], "apt_packages": []}, "apt_packages: - tree"),
+        ({"pip_extra_args": "--no-deps"}, "pip_extra_args changed"),
+        ({"env": {"PIP_RETRIES": "3"}}, "env: + PIP_RETRIES"),
+    ],
+)
+def test_incrementally_another_change_installs_all_and_names_the_field(
+    lab: Lab, change: dict[str, Any], told: str
+) -> None:
+    kind = {
+        "name": f"shrinks-{fresh()[:8]}",
+        "packages": ["six", "attrs"],
+        "apt_packages": ["tree"],
+    }
+    build(ImageSpec(**kind))
+    second = incremental(ImageSpec(**{**kind, **change}))
+    assert any("anew" in text and told in text for text in second.warnings)
+
+
+def test_a_clean_build_replaces_what_was_made_incrementally(lab: Lab) -> None:
+    kind = {"name": f"cleaned-{fresh()[:8]}"}
+    build(ImageSpec(**kind, packages=["six==1.16.0"]))
+    # One that no other build has kept.
+    unique = f"attrs!=0.{uuid.uuid4().int % 10**9}"
+    grown = ImageSpec(**kind, packages=["six", unique])
+    assert build_spec(grown, Options(incremental=True)).status == "built"
+    assert build_spec(grown, Options(incremental=True)).status == "exists"
+    assert version(lab, grown.image_name(), "six") == "1.16.0"
+    assert build_spec(grown, Options()).status == "built"
+    assert version(lab, grown.image_name(), "six") != "1.16.0"
+    assert build_spec(grown, Options(incremental=True)).status == "exists"

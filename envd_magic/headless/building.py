@@ -120,12 +120,19 @@ def tasks_of(sources: Iterable[Source], asked: Namespace) -> list[Task]:
 
 
 def _options(definition: Definition, asked: Namespace) -> Options:
-    own = definition.options or Namespace(context=None, push=None, force=False)
+    own = definition.options or Namespace(context=None, push=None, force=False, no_cache=False)
     push = own.push if asked.push is None else asked.push
     context, force = asked.context or own.context, asked.force or own.force
     try:
         settings = project_settings(known_settings(definition))
-        merged = Namespace(context=context, push=push, force=force)
+        merged = Namespace(
+            context=context,
+            push=push,
+            force=force,
+            no_cache=asked.no_cache or own.no_cache,
+            # A clean build, unless the command line itself says otherwise.
+            incremental=asked.incremental,
+        )
         options = build_options(merged, settings, Stop())
         return replace(options, pickled=definition.cell is not None)
     except UsageError as error:

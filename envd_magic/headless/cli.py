@@ -164,6 +164,12 @@ def _summary(sources: list[Source], findings: int) -> str:
 @click.option("--context", metavar="NAME", help="envd context to build in.")
 @click.option("--push/--no-push", default=None, help="Push the images, or do not.")
 @click.option("--force", is_flag=True, help="Build images that are there, too.")
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier builds have left.")
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Add what is new to what each image's last build installed; not for a release.",
+)
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
@@ -201,7 +207,7 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     from envd_magic.headless.progress import choose_progress, summary
     from envd_magic.headless.recorder import Recorder, recordings_saver
 
-    asked = {name: given[name] for name in ("context", "push", "force")}
+    asked = {name: given[name] for name in ("context", "push", "force", "no_cache", "incremental")}
     record = given["record"] is not None
     tasks = tasks_of(sources, Namespace(**asked, record=record))
     recorder = Recorder(

@@ -137,6 +137,10 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
         context=options.context or settings.setting("context"),
         push=settings.setting("push") if options.push is None else options.push,
         force=options.force,
+        no_cache=options.no_cache,
+        incremental=settings.setting("incremental")
+        if options.incremental is None
+        else options.incremental,
         stop=stop,
         log_folder=logs,
         telemetry=settings.setting("telemetry"),

@@ -220,6 +220,12 @@ def _add_build_options(parser: MagicParser) -> None:
         "FLYTE_PUSH_IMAGE_SPEC is not false)",
     )
     add("--force", action="store_true", help="build even if the image is there")
+    add("--no-cache", action="store_true", help="run every step, whatever earlier builds have left")
+    add(
+        "--incremental",
+        action=argparse.BooleanOptionalAction,
+        help="add what is new to what the image's last build installed; without it for a release",
+    )
     add("--quiet", action="store_true", help="show nothing until the end")
     add(
         "--background",

@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
     "push": None,
     "log_folder": None,
     "tail": 12,
+    "incremental": False,
     "telemetry": False,
     "history": True,
     "recordings": True,
@@ -67,6 +68,11 @@ class Settings(Magics):
         min=1,
         max=200,
         help="How many lines of the log a running build shows, 1 to 200 (default: 12)",
+    ).tag(config=True)
+    incremental = Bool(
+        None,
+        allow_none=True,
+        help="Add what is new to what the image's last build installed (default: False)",
     ).tag(config=True)
     telemetry = Bool(
         None, allow_none=True, help="Let envd tell its makers of the builds (default: False)"

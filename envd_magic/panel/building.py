@@ -88,7 +88,7 @@ def start(
     variable
         Name that the spec is bound to when it is built.
     chosen
-        Options of ``%%envd_build`` by their names: ``push``, ``force``.
+        Options of ``%%envd_build`` by their names: ``push``, ``force``, ``incremental``.
     """
     options: Any = build_parser().parse_line("")
     vars(options).update(chosen)

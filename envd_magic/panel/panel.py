@@ -82,6 +82,12 @@ class BuildPanel(widgets.VBox):
         self._force = widgets.Checkbox(
             value=False, description="Build even if it is there", indent=False, layout=wide
         )
+        self._incremental = widgets.Checkbox(
+            value=bool(self._magic.setting("incremental")),
+            description="Only add what is new",
+            indent=False,
+            layout=wide,
+        )
         self._build = widgets.Button(description="Build", button_style="primary", layout=short)
         self._build.on_click(lambda _: self._begin(push=None if self._push_too.value else False))
         self._push = widgets.Button(description="Push", layout=short)
@@ -112,7 +118,8 @@ class BuildPanel(widgets.VBox):
 
     def _actions(self) -> widgets.Widget:
         row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="8px")
-        first = [self._variable, self._build, self._cancel, self._push, self._push_too, self._force]
+        first = [self._variable, self._build, self._cancel, self._push, self._push_too]
+        first += [self._force, self._incremental]
         second = [self._history, self._restore, self._clear]
         return widgets.VBox(
             [widgets.HBox(first, layout=row), self._state, widgets.HBox(second, layout=row)]
@@ -230,6 +237,7 @@ class BuildPanel(widgets.VBox):
                 self._bound or None,
                 push=push,
                 force=self._force.value,
+                incremental=self._incremental.value,
             )
         except (UsageError, EnvdMagicError) as error:
             self._outcome.end("", str(error))

@@ -24,14 +24,17 @@ from envd_magic.pipeline.events import (
     PhaseChanged,
     Started,
 )
+from envd_magic.pipeline.existing import find_existing
+from envd_magic.pipeline.increments import InstalledStore
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
-from envd_magic.pipeline.staging import Staging
+from envd_magic.pipeline.staging import Staging, Wanted, user_key
 from envd_magic.pipeline.stop import Stop
+from envd_magic.recipe.asked import asked
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
@@ -218,56 +221,24 @@ class _Build:
             commands.build(self.prepared.write(recipe), words)
 
     def _existing(self) -> str | None:
-        """Give the digest of the image if it is there and is the one that the recipe makes."""
-        name = self.recipe.image
-        local = found = images.inspect(self.engine, name)
-        digest = local.id if local else None
-        if self.push and not self._forced:
-            digest = images.registry_digest(self.engine, name)
-            if digest and not (local and any(item.endswith(digest) for item in local.digests)):
-                # The registry's own, whatever the engine has under the name.
-                local, found = None, self._in_registry(digest)
-        self.size = local.size if local else 0
-        if found is not None and self._is_another(found):
-            self.log.emit(
-                Notice(f"{name} is there, made in another way: this build overwrites the tag")
-            )
-            return None
+        digest, self.size = find_existing(
+            self.engine,
+            self.prepared,
+            self.log,
+            in_registry=self.push and not self._forced,
+            incremental=self.options.incremental,
+        )
         return digest
 
     @property
     def _forced(self) -> bool:
         return self.options.force or self.options.no_cache
 
-    def _in_registry(self, digest: str) -> images.ImageInfo:
-        # Imported here, since most builds do not come to it.
-        from envd_magic.engine.registry import image_in_registry
-
-        try:
-            return image_in_registry(self.recipe.image, digest)
-        except EngineError as error:
-            # The engine may know of certificates and logins that are not known here.
-            self.log.line(str(error))
-            return images.ImageInfo(id=digest, config={}, platform="")
-
     def _is_there(self, digest: str) -> BuildResult:
         self.digest = digest
         where = "in its registry" if self.push else "in the engine"
         self.log.emit(Notice(f"{self.recipe.image} is {where} already; force builds it again"))
         return self._result("exists")
-
-    def _is_another(self, image: images.ImageInfo) -> bool:
-        """Was it made by another recipe? The tag does not tell all that a recipe does."""
-        made_by = image.labels.get(images.RECIPE_LABEL)
-        if made_by is not None:
-            return made_by != self.recipe.digest()
-        # Another builder's counts as the image where its tag tells of the spec, or its id does and
-        # the spec has no files besides.
-        if "{spec_hash" in (self.spec.tag_format or "{spec_hash}"):
-            return False
-        inputs = self.prepared.inputs
-        by_id = image.env.get("_F_IMG_ID") == self.spec.id
-        return not by_id or bool(inputs.files or inputs.requirements.files)
 
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
@@ -277,17 +248,32 @@ class _Build:
         recipe = self.prepared.compose(Base(self.recipe.base, base.env, self._python(base)))
         self._bootstrap(commands, home)
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
-        write, anew = self.prepared.write, self.options.no_cache
-        staging = Staging(self.engine, commands, home, write, anew, self.private)
+        staging = Staging(
+            self.engine,
+            commands,
+            home,
+            self.prepared.write,
+            anew=self.options.no_cache,
+            incremental=self.options.incremental,
+            private=self.private,
+        )
         if home.in_engine and not self.spec.cuda:
-            built = staging.build(recipe, base, platform)
+            built = staging.build(recipe, base, platform, self._wanted(base, platform))
         else:
             built = staging.build_at_once(recipe, base, platform)
         self._phase(Phase.FINISH)
-        goal = finishing.Goal(base, recipe.finish, self.recipe.digest())
+        goal = finishing.Goal(base, recipe.finish, f"{self.recipe.digest()}{built.chain}")
         finished = f"{images.BUILDS}:{private_name()}"
         self.private.append(finished)
-        return finishing.finish(self.engine, built, goal, finished, self.recipe.names[platform])
+        return finishing.finish(
+            self.engine, built.image, goal, finished, self.recipe.names[platform]
+        )
+
+    def _wanted(self, base: images.ImageInfo, platform: str) -> Wanted:
+        env = [pair for pair in base.env.items() if pair[0] != "_F_IMG_ID"]
+        known = asked(self.spec, self.prepared.inputs, [*base.layers, env], user_key())
+        store = InstalledStore(self.recipe.image, platform)
+        return Wanted(known, self.spec.apt_packages or [], store)
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""

@@ -38,6 +38,9 @@ class Options:
         True builds even if the image is there.
     no_cache
         True runs every step, whatever earlier builds have left.
+    incremental
+        True adds what is new to what the image's last build has installed, where only lists have
+        grown or versions changed.
     listener
         Is told every event as it comes.
     stop
@@ -59,6 +62,7 @@ class Options:
     push: bool | None = None
     force: bool = False
     no_cache: bool = False
+    incremental: bool = False
     listener: Listener | None = None
     stop: Stop | None = None
     log_folder: Path | None = None

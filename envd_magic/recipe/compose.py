@@ -17,7 +17,7 @@ from envd_magic.spec.problems import Problem
 from envd_magic.spec.tag import image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flytekit import ImageSpec
 
@@ -167,13 +167,17 @@ def needs_python(spec: ImageSpec, has: str | None) -> bool:
     return bool(spec.python_version) and not f"{has}.".startswith(f"{spec.python_version}.")
 
 
+def apt_rule(packages: Sequence[str]) -> Rule:
+    """Give the rule that installs packages of the system."""
+    text = f"install.apt_packages(name={starlark_list(packages)})"
+    return Rule(("apt_packages",), text, f"apt-get install {' '.join(packages)}", installs=True)
+
+
 def _system(spec: ImageSpec, *, own: bool) -> list[Rule]:
     """What envd itself installs."""
     rules = []
     if spec.apt_packages:
-        text = f"install.apt_packages(name={starlark_list(spec.apt_packages)})"
-        detail = f"apt-get install {' '.join(spec.apt_packages)}"
-        rules.append(Rule(("apt_packages",), text, detail, installs=True))
+        rules.append(apt_rule(spec.apt_packages))
     if spec.conda_packages:
         text = "install.conda(use_mamba=True)"
         rules.append(Rule(("conda_packages",), text, "install micromamba", installs=True))

@@ -209,12 +209,13 @@ def _mounted(
     step.files[f"{SECRETS}/asked.json"] = FileEntry(data=json.dumps(asked).encode(), mode=0o600)
 
 
+def is_steering(name: str) -> bool:
+    """Does a variable of this name steer an installer?"""
+    return name.startswith(_INSTALLER_VARIABLES) or name in _INSTALLER_NAMES
+
+
 def _steering(spec: ImageSpec) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in (spec.env or {}).items()
-        if name.startswith(_INSTALLER_VARIABLES) or name in _INSTALLER_NAMES
-    }
+    return {name: value for name, value in (spec.env or {}).items() if is_steering(name)}
 
 
 def _script(fields: tuple[str, ...], before: str, path: str, question: str) -> str:
