@@ -17,6 +17,7 @@ from envd_magic.errors import BuildInterrupted, EngineError, SpecError
 from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
+from envd_magic.pipeline.dependencies import Wanted, user_key
 from envd_magic.pipeline.events import (
     Finished,
     Notice,
@@ -32,7 +33,7 @@ from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
-from envd_magic.pipeline.staging import Staging, Wanted, user_key
+from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.recipe.asked import asked
 from envd_magic.recipe.compose import Base, needs_python
@@ -254,7 +255,6 @@ class _Build:
             home,
             self.prepared.write,
             anew=self.options.no_cache,
-            incremental=self.options.incremental,
             private=self.private,
         )
         if home.in_engine and not self.spec.cuda:
@@ -273,7 +273,13 @@ class _Build:
         env = [pair for pair in base.env.items() if pair[0] != "_F_IMG_ID"]
         known = asked(self.spec, self.prepared.inputs, [*base.layers, env], user_key())
         store = InstalledStore(self.recipe.image, platform)
-        return Wanted(known, self.spec.apt_packages or [], store)
+        return Wanted(
+            known,
+            self.spec.apt_packages or [],
+            store,
+            anew=self.options.no_cache,
+            incremental=self.options.incremental,
+        )
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""
