@@ -24,16 +24,18 @@ from envd_magic.errors import (
     FileError,
     PushError,
     SpecError,
+    VerifyError,
 )
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from envd_magic.api import build, create_envd_config, last_result, preview
+    from envd_magic.api import build, create_envd_config, last_result, preview, verify
     from envd_magic.panel.panel import BuildPanel
     from envd_magic.pipeline.result import BuildResult, Step
     from envd_magic.plugin import EnvdImageSpecBuilder
     from envd_magic.recipe.model import Recipe
+    from envd_magic.verification.result import Verification
 
 __version__ = "0.1.0"
 
@@ -58,12 +60,15 @@ __all__ = [
     "Recipe",
     "SpecError",
     "Step",
+    "Verification",
+    "VerifyError",
     "build",
     "create_envd_config",
     "last_result",
     "load_ipython_extension",
     "preview",
     "unload_ipython_extension",
+    "verify",
 ]
 
 _LAZY = {
@@ -75,7 +80,9 @@ _LAZY = {
     "build": "envd_magic.api",
     "create_envd_config": "envd_magic.api",
     "last_result": "envd_magic.api",
+    "Verification": "envd_magic.verification.result",
     "preview": "envd_magic.api",
+    "verify": "envd_magic.api",
 }
 
 

@@ -1,4 +1,4 @@
-"""What other programs call: building, previewing, and the last result."""
+"""What other programs call: building, verifying, previewing, and the last result."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from envd_magic.recipe.compose import compose
 from envd_magic.spec.cell import with_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flytekit import ImageSpec
 
     from envd_magic.pipeline.events import Listener
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.recipe.model import Recipe
+    from envd_magic.verification.result import Verification
 
-__all__ = ["build", "create_envd_config", "last_result", "preview"]
+__all__ = ["build", "create_envd_config", "last_result", "preview", "verify"]
 
 
 def build(  # noqa: PLR0913 - all but the spec by name
@@ -28,6 +31,7 @@ def build(  # noqa: PLR0913 - all but the spec by name
     force: bool | None = None,
     no_cache: bool = False,
     incremental: bool = False,
+    verify: bool = False,
     listener: Listener | None = None,
     history: bool | None = None,
     recordings: bool | None = None,
@@ -50,6 +54,8 @@ def build(  # noqa: PLR0913 - all but the spec by name
     incremental
         True adds what is new to what the image's last build installed, where only lists have grown
         or versions changed. What was there stays, so a clean build may choose other versions.
+    verify
+        True compares what was built with what the spec asks for, before it gets its name.
     listener
         Is told every event as it comes.
     history
@@ -74,6 +80,7 @@ def build(  # noqa: PLR0913 - all but the spec by name
         force=forced,
         no_cache=no_cache,
         incremental=incremental,
+        verify=verify,
         listener=listener,
         history=history,
         recordings=recordings,
@@ -105,6 +112,39 @@ def preview(spec: ImageSpec) -> Recipe:
         If the spec cannot be honoured.
     """
     return compose(with_options(spec, {}))
+
+
+def verify(
+    spec: ImageSpec, image: str | None = None, *, modules: Iterable[str] = ()
+) -> Verification:
+    """Compare what a spec asks for with what its image has.
+
+    Parameters
+    ----------
+    spec
+        Not changed; files that it names are read anew.
+    image
+        Name or ID of an image to look at in place of the spec's.
+    modules
+        Modules that are to be imported as well as those of the spec's packages.
+
+    Returns
+    -------
+    Verification
+        With an item for each thing that was asked for; none of them differs.
+
+    Raises
+    ------
+    VerifyError
+        If something differs; its ``verification`` has all items.
+    SpecError
+        If the spec cannot be honoured.
+    EngineError
+        If the engine cannot be asked.
+    """
+    from envd_magic.pipeline.verifying import required, verify_spec
+
+    return required(verify_spec(refreshed(spec), image, modules))
 
 
 def create_envd_config(spec: ImageSpec) -> str:

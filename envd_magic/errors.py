@@ -8,6 +8,7 @@ The tree::
     ├── EnvdNotFoundError    there is no envd program
     ├── EnvdVersionError     the envd program is too old
     ├── ContextError         the envd context is not there or cannot be used
+    ├── VerifyError          an image is not what was asked for
     ├── CommandError         a command that was run in an image failed
     ├── FileError            a notebook or another file is none of the kind that is expected
     ├── EngineError          the Docker engine cannot be reached or refused
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from envd_magic.spec.problems import Problem
+    from envd_magic.verification.result import Verification
 
 
 class EnvdMagicError(Exception):
@@ -67,6 +69,23 @@ class EnvdVersionError(EnvdMagicError):
 
 class ContextError(EnvdMagicError):
     """An envd context is not there or cannot be used."""
+
+
+class VerifyError(EnvdMagicError):
+    """An image is not what was asked for.
+
+    Parameters
+    ----------
+    verification
+        All that was looked at.
+    """
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__(verification)
+        self.verification = verification
+
+    def __str__(self) -> str:
+        return str(self.verification)
 
 
 class CommandError(EnvdMagicError):

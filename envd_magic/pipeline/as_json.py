@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.pipeline import events as kinds
 from envd_magic.pipeline.result import BuildResult, Step
+from envd_magic.verification.result import from_json as from_verification
 
 if TYPE_CHECKING:
     from envd_magic.pipeline.events import Event
@@ -45,7 +46,10 @@ def to_json(event: Event) -> dict[str, Any] | None:
 
 def result_to_json(result: BuildResult) -> dict[str, Any]:
     """Give a result as values of JSON."""
-    return {**dataclasses.asdict(result), "log_file": _text(result.log_file)}
+    told = {**dataclasses.asdict(result), "log_file": _text(result.log_file)}
+    if result.verification is not None:
+        told["verification"] = result.verification.to_json()
+    return told
 
 
 def _text(path: Path | None) -> str | None:
@@ -83,4 +87,6 @@ def result_from_json(told: dict[str, Any]) -> BuildResult:
     values["steps"] = tuple(Step(**step) for step in values.get("steps", ()))
     values["warnings"] = tuple(values.get("warnings", ()))
     values["log_file"] = Path(values["log_file"]) if values.get("log_file") else None
+    if values.get("verification"):
+        values["verification"] = from_verification(values["verification"])
     return BuildResult(**values)

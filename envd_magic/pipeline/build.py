@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from flytekit import ImageSpec
 
+    from envd_magic.verification.result import Verification
+
 _last: list[BuildResult] = []
 
 
@@ -133,6 +135,7 @@ class _Build:
         self.size = 0
         self.phase = Phase.PREPARE
         self.leftovers = Leftovers()
+        self.verification: Verification | None = None
 
     def run(self) -> BuildResult:
         """Do it all."""
@@ -183,6 +186,7 @@ class _Build:
         made = {
             platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
         }
+        self._verify(made)
         self._tag(made)
         if self.push:
             self._push(made)
@@ -210,6 +214,8 @@ class _Build:
                 "sets too keep its values, and its CMD, labels and order of PATH are not kept"
             )
         )
+        if self.options.verify:
+            self.log.emit(Notice("The image is not verified: the builder has no Docker engine"))
         self._advise(None)
         recipe = self.prepared.compose(finished=False)
         self._bootstrap(commands, home)
@@ -239,6 +245,7 @@ class _Build:
         self.digest = digest
         where = "in its registry" if self.push else "in the engine"
         self.log.emit(Notice(f"{self.recipe.image} is {where} already; force builds it again"))
+        self._verify(None)
         return self._result("exists")
 
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
@@ -314,6 +321,25 @@ class _Build:
             )
         commands.bootstrap(self.prepared.registries(), inputs.folder)
 
+    def _verify(self, made: dict[str, str] | None) -> None:
+        """Compare what was made, or is there, with what was asked for; it has no name before."""
+        if not self.options.verify:
+            return
+        # Imported here, since most builds do not come to it.
+        from envd_magic.pipeline.verifying import required, verify_prepared
+
+        self._phase(Phase.VERIFY)
+        found = verify_prepared(
+            self.engine,
+            self.prepared,
+            self.options.modules,
+            self.stop,
+            made,
+            in_registry=self.push and made is None,
+        )
+        self.verification = replace(found, image=self.recipe.image)
+        required(self.verification)
+
     def _tag(self, made: dict[str, str]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""
         names = self.recipe.names
@@ -369,6 +395,7 @@ class _Build:
             error=error,
             size=self.size,
             stage=self.phase.value,
+            verification=self.verification,
         )
 
     def _ended(self, result: BuildResult) -> None:

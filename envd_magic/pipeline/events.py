@@ -23,6 +23,7 @@ class Phase(Enum):
     BOOTSTRAP = "Setting up the builder"
     BUILD = "Building"
     FINISH = "Finishing the image"
+    VERIFY = "Verifying"
     PUSH = "Pushing"
     DONE = "Done"
 

@@ -41,6 +41,10 @@ class Options:
     incremental
         True adds what is new to what the image's last build has installed, where only lists have
         grown or versions changed.
+    verify
+        True compares what was built with what was asked for, before it gets its name.
+    modules
+        Modules that are to be imported when it is.
     listener
         Is told every event as it comes.
     stop
@@ -63,6 +67,8 @@ class Options:
     force: bool = False
     no_cache: bool = False
     incremental: bool = False
+    verify: bool = False
+    modules: frozenset[str] = frozenset()
     listener: Listener | None = None
     stop: Stop | None = None
     log_folder: Path | None = None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from envd_magic.verification.result import Verification
+
 
 @dataclass(frozen=True)
 class Step:
@@ -61,6 +63,8 @@ class BuildResult:
         Bytes, all layers; 0 if the engine does not have the image.
     stage
         Where it ended, as people read it.
+    verification
+        What was compared with what was asked for; None if nothing was.
     """
 
     image: str
@@ -75,3 +79,4 @@ class BuildResult:
     error: str = ""
     size: int = 0
     stage: str = ""
+    verification: Verification | None = None

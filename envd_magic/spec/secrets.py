@@ -169,11 +169,18 @@ def _parts(text: str) -> Iterator[str]:
         yield stripped
         for url in urls_in(stripped):
             yield from url_secrets(url)
-        words = stripped.split()
-        for name, word in pairwise(words):
-            if is_secret_name(name) or name.lower() in ("password", "login", "account"):
+        yield from named_secrets(stripped)
+        for name, word in pairwise(stripped.split()):
+            if name.lower() in ("login", "account"):
                 yield word.strip("\"',")
-        # `name = value`, `name: value`, `"name": "value"`
-        for name, value in _NAMED.findall(stripped):
-            if is_secret_name(name):
-                yield value.strip(" \t\"',{}")
+
+
+def named_secrets(line: str) -> Iterator[str]:
+    """Give the values that stand behind names of secrets: ``password x``, ``"token": "x"``."""
+    for name, word in pairwise(line.split()):
+        if is_secret_name(name) or name.lower() == "password":
+            yield word.strip("\"',")
+    # `name = value`, `name: value`, `"name": "value"`
+    for name, value in _NAMED.findall(line):
+        if is_secret_name(name):
+            yield value.strip(" \t\"',{}")

@@ -10,9 +10,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.errors import BaseImageError, BootstrapError, PushError, SpecError
+from envd_magic.errors import (
+    BaseImageError,
+    BootstrapError,
+    PushError,
+    SpecError,
+    VerifyError,
+)
 from envd_magic.spec.source import format_spec
 from envd_magic.spec.tag import image_name
+from envd_magic.verification.result import OUTCOMES
 from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
     from envd_magic.pipeline.result import BuildResult, Step
     from envd_magic.spec.secrets import Secrets
+    from envd_magic.verification.result import Item, Verification
     from envd_magic.view.state import BuildState
 
 _WIDEST = 300
@@ -39,6 +47,9 @@ STATES = {
     "exists": "Already there",
     "failed": "Failed to build",
     "stopped": "Stopped",
+    "verifying": "Verifying",
+    "verified": "Verified",
+    "differs": "Differs from its spec",
 }
 
 
@@ -78,6 +89,8 @@ class Card:
         What the user should know.
     fields
         The fields at fault, where it failed.
+    checks
+        What was asked for and what is there, what differs first.
     """
 
     state: str
@@ -91,6 +104,7 @@ class Card:
     spec: tuple[SpecLine, ...] = ()
     notes: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    checks: tuple[Item, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -146,7 +160,13 @@ def _clean(card: Card) -> Card:
         ),
         cause=plain(card.cause),
         notes=tuple(map(plain, card.notes)),
+        checks=tuple(map(_clean_item, card.checks)),
     )
+
+
+def _clean_item(item: Item) -> Item:
+    names = ("field", "item", "asked", "found", "why")
+    return replace(item, **{name: plain(getattr(item, name)) for name in names})
 
 
 def result_card(result: BuildResult, variable: str | None = None) -> Card:
@@ -169,6 +189,7 @@ def result_card(result: BuildResult, variable: str | None = None) -> Card:
     facts.append(("Time", duration(result.seconds)))
     if variable:
         facts.append(("Use", f"@task(container_image={variable})"))
+    facts += _verified_facts(result.verification)
     facts += _log_fact(result)
     return _clean(
         Card(
@@ -177,8 +198,43 @@ def result_card(result: BuildResult, variable: str | None = None) -> Card:
             facts=tuple(facts),
             steps=result.steps,
             notes=result.warnings,
+            checks=_checks(result.verification),
         )
     )
+
+
+def verification_card(verification: Verification) -> Card:
+    """Show what a verification came to."""
+    facts = [("Image", verification.image)]
+    if verification.python:
+        facts.append(("Python", verification.python))
+    if verification.size:
+        facts.append(("Size", size(verification.size)))
+    facts.append(("Time", duration(verification.seconds)))
+    facts += _verified_facts(verification)
+    return _clean(
+        Card(
+            state="verified" if verification.good else "differs",
+            title=verification.image,
+            facts=tuple(facts),
+            checks=_checks(verification),
+            fields=tuple(sorted({item.field for item in verification.differing})),
+        )
+    )
+
+
+def _verified_facts(verification: Verification | None) -> list[tuple[str, str]]:
+    if verification is None:
+        return []
+    sizes = [f"{field or 'other'} {size(of)}" for field, of in verification.sizes().items()]
+    facts = [("Compared", verification.counts())]
+    return [*facts, ("Size by field", ", ".join(sizes))] if sizes else facts
+
+
+def _checks(verification: Verification | None) -> tuple[Item, ...]:
+    if verification is None:
+        return ()
+    return tuple(item for outcome in OUTCOMES for item in verification.of(outcome))
 
 
 def stopped_card(result: BuildResult | None, name: str) -> Card:
@@ -215,7 +271,13 @@ def failure_card(
     fields = {_path_of(spec, result, field)} if result and field else set()
     if isinstance(error, SpecError):
         fields = {problem.field for problem in error.problems}
+    verification = None
+    if isinstance(error, VerifyError):
+        # The table tells the rest.
+        verification, rest = error.verification, []
+        fields = {item.field for item in verification.differing}
     facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []
+    facts += _verified_facts(verification)
     if result and result.stage:
         facts.insert(0, ("Stage", result.stage))
     return _clean(
@@ -229,6 +291,7 @@ def failure_card(
             spec=marked_lines(format_spec(spec, secrets), fields),
             notes=result.warnings if result else (),
             fields=tuple(sorted(fields)),
+            checks=_checks(verification),
         )
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from envd_magic.view.checks import checks_html
 from envd_magic.view.lines import to_html
 from envd_magic.view.text import step_status
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _STYLE = Markup("""<style>
 .envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
 overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
-.envd-built,.envd-exists{--e:var(--jp-success-color1,#388e3c)}
-.envd-failed{--e:var(--jp-error-color1,#d32f2f)}
+.envd-built,.envd-exists,.envd-verified{--e:var(--jp-success-color1,#388e3c)}
+.envd-failed,.envd-differs{--e:var(--jp-error-color1,#d32f2f)}
 .envd-stopped{--e:var(--jp-warn-color1,#c77700)}
 .envd-card .envd-title{font-weight:600;margin:0 0 4px}
 .envd-card .envd-title b{color:color-mix(in srgb,var(--e),currentColor 35%)}
@@ -69,6 +70,8 @@ def card_html(card: Card) -> Markup:
         parts.append(_spec(card.spec))
     parts.append(_facts(card.facts))
     parts += [Markup("<div>Note: {}</div>").format(note) for note in card.notes]
+    if card.checks:
+        parts.append(checks_html(card.checks, _LEFT))
     running = card.progress is not None
     if card.steps:
         parts.append(_steps(card.steps, folded=not running))

@@ -133,7 +133,7 @@ class BuildState:
         if self.phase is Phase.DONE:
             return 1.0
         of = max(self.expected, len(self._steps)) + 2  # the finish and the push
-        extra = {Phase.FINISH: 1, Phase.PUSH: 1}.get(self.phase, 0)
+        extra = {Phase.FINISH: 1, Phase.VERIFY: 1, Phase.PUSH: 1}.get(self.phase, 0)
         return min(0.99, (self.done + extra) / of)
 
     @property

@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from envd_magic.view.checks import checks_rich
 from envd_magic.view.lines import coloured
 from envd_magic.view.text import step_status
 
@@ -25,6 +26,9 @@ _COLOURS = {
     "exists": "green",
     "failed": "red",
     "stopped": "yellow",
+    "verifying": "blue",
+    "verified": "green",
+    "differs": "red",
 }
 _STATUS = {"cached": "dim", "failed": "bold red", "running": "blue"}
 
@@ -56,6 +60,8 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
         facts.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
     parts.append(Padding(facts, (0, 0, 0, 2)))
     parts += [Text(f"  note: {note}", style="yellow") for note in card.notes]
+    if card.checks:
+        parts.append(Padding(checks_rich(card.checks), (0, 0, 0, 2)))
     table = Table.grid(padding=(0, 2))
     for step in steps:
         status = Text(step_status(step), style=_STATUS.get(step.status, ""), justify="right")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envd_magic.view.cards import duration
+from envd_magic.view.checks import checks_text
 from envd_magic.view.lines import plain
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def card_text(card: Card) -> str:
     width = max((len(name) for name, _ in card.facts), default=0)
     lines += [f"  {name:{width}}  {value}" for name, value in card.facts]
     lines += [f"  note: {note}" for note in card.notes]
+    lines += [f"  {line}" for line in checks_text(card.checks)]
     if card.steps:
         lines.append("  Steps")
         lines += [f"    {step_text(step)}" for step in card.steps]
