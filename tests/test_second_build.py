@@ -98,9 +98,10 @@ def test_a_base_image_that_changes_under_its_name_is_installed_into_again(lab: L
     base = lab.derive("moving", [f"RUN echo {fresh()} > /moved"])
     spec = ImageSpec(name="on-moving", base_image=base, packages=["six"])
     build(spec)
-    lab.derive("moving", ["RUN echo second > /moved"])
+    second = fresh()
+    lab.derive("moving", [f"RUN echo {second} > /moved"])
     assert "packages" in ran(build(spec))
-    assert lab.run(build(spec).image, "cat", "/moved") == "second\n"
+    assert lab.run(build(spec).image, "cat", "/moved") == f"{second}\n"
 
 
 def test_no_cache_runs_every_step_and_leaves_no_trace_of_it(lab: Lab) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class Engine:
     def __init__(self) -> None:
         self._client: Any = None
         self._settings: Mapping[str, Any] | None = None
+        self._identity = ""
         self._answers: WeakSet[Any] = WeakSet()
 
     @property
@@ -64,6 +66,40 @@ class Engine:
                 raise EngineError(unreachable(error)) from error
             self._client.hooks["response"].append(self._remember)
         return self._client
+
+    @property
+    def identity(self) -> str:
+        """What tells this engine from others, whatever address it has.
+
+        Raises
+        ------
+        EngineError
+            If no engine answers.
+        """
+        if not self._identity:
+            with explained("ask the engine who it is"):
+                self._identity = str(self.api.info()["ID"])
+        return self._identity
+
+    def last_prune(self) -> float | None:
+        """Give when its build cache was thrown away last, in seconds since 1970, if it knows.
+
+        Raises
+        ------
+        EngineError
+            If no engine answers.
+        """
+        # It remembers a few hundred events, and waits for more until the time that it is given.
+        with explained("ask for the engine's events"):
+            told = self.api.events(since=0, until=int(time.time()), decode=True)
+            found = [
+                one["time"]
+                for one in told
+                if one.get("Type") == "builder"
+                and one.get("Action") == "prune"
+                and one["Actor"]["Attributes"].get("reclaimed") != "0"
+            ]
+        return max(found, default=None)
 
     def environment(self) -> dict[str, str]:
         """Variables that lead envd to the same engine; it knows nothing of docker's contexts."""

@@ -169,6 +169,11 @@ def split_name(name: str) -> tuple[str, str]:
     return (head, tag) if colon and "/" not in tag else (name, "latest")
 
 
+def repository(name: str) -> str:
+    """Give the name of an image without its tag."""
+    return split_name(name)[0]
+
+
 def tag(engine: Engine, image: str, name: str) -> None:
     """Give an image one more name."""
     with explained(f"tag the image as {name}"):

@@ -11,7 +11,7 @@ from envd_magic.engine import images
 from envd_magic.owner import private_name
 from envd_magic.paths import cache_folder
 from envd_magic.pipeline.increments import MOST_INCREMENTS, Installed
-from envd_magic.pipeline.log import BaseStep
+from envd_magic.recipe.describe import BaseStep
 from envd_magic.recipe.increment import CleanBuildNeededError, increment
 from envd_magic.recipe.stages import stage_key
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envd_magic.engine.images import repository
 from envd_magic.owner import private_name
 from envd_magic.paths import cache_folder
 from envd_magic.recipe.asked import Asked
@@ -49,8 +50,7 @@ class InstalledStore:
     """
 
     def __init__(self, image: str, platform: str) -> None:
-        repository = image.rpartition(":")[0] or image
-        name = hashlib.sha256(f"{repository} {platform}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{repository(image)} {platform}".encode()).hexdigest()[:32]
         self._path: Path = cache_folder() / "installed" / f"{name}.json"
 
     def read(self) -> Installed | None:

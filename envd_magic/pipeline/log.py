@@ -7,7 +7,7 @@ import os
 import re
 import secrets as random_names
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from envd_magic.envd.progress import (
     LineSplitter,
@@ -22,7 +22,7 @@ from envd_magic.paths import log_folder, unusable
 from envd_magic.pipeline.events import Finished, Notice, PhaseChanged, Tick
 from envd_magic.pipeline.result import Step
 from envd_magic.pipeline.stop import Stop
-from envd_magic.recipe.marks import MARK, field_of
+from envd_magic.recipe.describe import BaseStep, describe, is_offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
     from envd_magic.spec.secrets import Secrets
 
 _NOTICE = re.compile(r"^(?:#\d+ \d+\.\d+ )?envd_magic: (.+)$", re.MULTILINE)
-_COPY = re.compile(r"copy /(\w+)\b")
-
-
-class BaseStep(NamedTuple):
-    """The step that an envd command starts from, as people are to read it."""
-
-    name: str
-    field: str
 
 
 class BuildLog:
@@ -84,6 +76,7 @@ class BuildLog:
         self._stop = stop or Stop()
         self._steps: dict[tuple[int, int], Step] = {}
         self._began: dict[tuple[int, int], float] = {}
+        self._rules: dict[tuple[int, int], Rule | None] = {}
         self._run = 0
         self.recipe: Recipe | None = None
         self.base_step: BaseStep | None = None
@@ -156,7 +149,10 @@ class BuildLog:
     def _note(self, event: StepEvent) -> StepEvent:
         """Keep a step as it is now, and give the event as people are to read it."""
         key = (self._run, event.number)
-        name, field = self._described(event.name, field_of(event.name))
+        name, field, self._rules[key] = describe(event.name, self.recipe, self.base_step)
+        if isinstance(event, StepDone) and self.base_step and is_offered(event.name):
+            # It is in the engine already, whatever BuildKit calls that.
+            event = StepCached(event.number, event.name)
         seconds = time.monotonic() - self._began.setdefault(key, time.monotonic())
         if isinstance(event, StepStarted):
             self._steps[key] = Step(name, "running", field=field)
@@ -172,20 +168,21 @@ class BuildLog:
             self.failure = told
         return told
 
-    def _described(self, name: str, field: str) -> tuple[str, str]:
-        """Prefer the recipe's words to a script's first lines, or to the base's private name."""
-        if self.recipe is not None and name.startswith("docker-image://127.0.0.1:"):
-            return self.base_step or (f"base image {self.recipe.base}", field)
-        if name == "local://build-context":
-            return "send the build folder", field
-        copied = _COPY.match(name)
-        start = f'io.copy(source="{copied[1]}' if copied else "run("
-        if self.recipe is not None and (copied or MARK.search(name)):
-            for rule in self.recipe.rules:
-                ours = copied is not None or rule.fields[0] == field
-                if ours and rule.detail and rule.text.startswith(start):
-                    return rule.detail, rule.fields[0]
-        return name.splitlines()[0] if name else name, field
+    def ended(self, recipe: Recipe) -> dict[int, Step]:
+        """Give what became of each rule of a recipe in the last of envd's commands, by its place.
+
+        A rule that comes to several steps has the time of all.
+        """
+        found: dict[int, Step] = {}
+        for key, rule in self._rules.items():
+            if key[0] != self._run or rule is None or rule not in recipe.rules:
+                continue
+            step, place = self._steps[key], recipe.rules.index(rule)
+            if before := found.get(place):
+                ran = before if before.status != "cached" else step
+                step = dataclasses.replace(ran, seconds=before.seconds + step.seconds)
+            found[place] = step
+        return found
 
     @property
     def steps(self) -> tuple[Step, ...]:

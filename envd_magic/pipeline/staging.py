@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from envd_magic.engine import images
 from envd_magic.engine.configs import SERVER
-from envd_magic.errors import EngineError
+from envd_magic.errors import EngineError, EnvdMagicError
 from envd_magic.owner import private_name
-from envd_magic.pipeline.dependencies import Start, choose
+from envd_magic.pipeline.dependencies import Start, choose, user_key
 from envd_magic.pipeline.events import Notice
 from envd_magic.pipeline.increments import Installed
-from envd_magic.pipeline.log import BaseStep
 from envd_magic.pipeline.notes import remembered
-from envd_magic.recipe.stages import stages
+from envd_magic.recipe.describe import BaseStep, base_step
+from envd_magic.recipe.stages import rule_keys, stages
+from envd_magic.records.steps import Seen, StepMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +126,31 @@ class Staging:
         self.home.trust(SERVER.address)
         self.private.append(name)
         images.tag(self.engine, start.image.id, name)
-        self.commands.log.base_step = start.step
-        return self._envd(replace(recipe, base=name), start.platform)
+        log = self.commands.log
+        log.base_step, log.recipe = start.step, recipe
+        keys = rule_keys(recipe, start.known, user_key())
+        memory = StepMemory(self.engine.identity, images.repository(recipe.image))
+        try:
+            return self._envd(replace(recipe, base=name), start.platform)
+        finally:
+            self._remember(memory, recipe, keys)
+
+    def _remember(self, memory: StepMemory, recipe: Recipe, keys: list[str]) -> None:
+        """Note what the steps took and that the engine has them, for plans of later builds."""
+        seen = [
+            # Steps that were made new to the cache are not found there under their own key.
+            Seen(
+                secrets.token_hex(16) if self.anew else keys[place],
+                recipe.rules[place].fields[0],
+                None if step.status == "cached" else step.seconds,
+            )
+            for place, step in self.commands.log.ended(recipe).items()
+            if step.status in ("done", "cached")
+        ]
+        try:
+            memory.note(seen)
+        except EnvdMagicError as error:
+            self.commands.log.line(f"What the steps took is not remembered: {error}")
 
     def _envd(self, recipe: Recipe, platform: str) -> ImageInfo:
         built = f"{images.BUILDS}:{private_name()}"
@@ -136,11 +160,6 @@ class Staging:
         if found is None:
             raise EngineError(f"envd left no image called {built}")
         return found
-
-
-def base_step(recipe: Recipe) -> BaseStep:
-    """Give the step of a recipe's base image."""
-    return BaseStep(f"base image {recipe.base}", "base_image")
 
 
 #: The step of an image that a first stage has made.

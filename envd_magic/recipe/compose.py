@@ -216,7 +216,8 @@ def _copies(files: Mapping[str, FileEntry]) -> list[Rule]:
         )
         if f"{folder}/root" in files:
             text = f'io.copy(source="{folder}/root", target="/")'
-            rules.append(Rule((name,), text, f"copy {inside} file{'' if inside == 1 else 's'}"))
+            detail = f"copy {inside} file{'' if inside == 1 else 's'}"
+            rules.append(Rule((name,), text, detail, reads=folder))
     return rules
 
 

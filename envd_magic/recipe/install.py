@@ -98,23 +98,24 @@ def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
     program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
     step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
     copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
-    step.rules.append(Rule(fields, copy, _COPIED, installs=True))
+    step.rules.append(Rule(fields, copy, _COPIED, installs=True, reads=_STAGED))
     before += exports(_steering(spec))
     if step.credentials or spec.pip_secret_mounts:
         _mounted(step, asked, spec, inputs.mounted)
         text = _script(fields, before, f"{MOUNTED_AT}/{SECRETS}/asked.json", "")
-        rule = f"run(commands=[{run_script(text)}], mount_host=True)"
+        rule, reads = f"run(commands=[{run_script(text)}], mount_host=True)", "."
     else:
         question = json.dumps(asked, indent=1, ensure_ascii=False)
         text = _script(fields, before, "/dev/fd/3", question)
         if len(text.encode()) > _LONGEST_SCRIPT:
             step.files[f"{_STAGED}/asked.json"] = FileEntry(data=question.encode())
             text = _script(fields, before, f"{_STAGED_AT}/asked.json", "")
-        rule = f"run(commands=[{run_script(text)}])"
+        rule, reads = f"run(commands=[{run_script(text)}])", ""
     count = len(packages)
     detail = [f"{count} package{'' if count == 1 else 's'}"] if count else []
     detail += [Path(spec.requirements).name] if spec.requirements else []
-    step.rules.append(Rule(fields, rule, f"install {' and '.join(detail)}", installs=True))
+    words = f"install {' and '.join(detail)}"
+    step.rules.append(Rule(fields, rule, words, installs=True, reads=reads))
     if f"{SECRETS}/asked.json" in step.files:
         # Where something is mounted cannot be taken away until the next run.
         secret = ("pip_secret_mounts" if spec.pip_secret_mounts else "pip_index",)

@@ -38,12 +38,15 @@ class Rule:
         What it does, in a few words, for a list of steps.
     installs
         Is it of what the image depends on? Files and commands are not: they change far more often.
+    reads
+        The folder of the build folder that it copies, "." where it sees all of it, "" if none.
     """
 
     fields: tuple[str, ...]
     text: str
     detail: str = ""
     installs: bool = False
+    reads: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,31 @@ def _part(
     return replace(recipe, rules=chosen, files=kept)
 
 
+def rule_keys(recipe: Recipe, stands_on: Sequence[object], key: bytes) -> list[str]:
+    """Give a name for what each rule of a stage makes, as the layer cache would know it.
+
+    Parameters
+    ----------
+    recipe, stands_on, key
+        As for :func:`stage_key`.
+    """
+    found: list[str] = []
+    last: object = [*stands_on]
+    for rule in recipe.rules:
+        files = [
+            f"{name} {entry.digest()}"
+            for name, entry in sorted(recipe.files.items())
+            if rule.reads == "." or (rule.reads and name.startswith(f"{rule.reads}/"))
+        ]
+        last = _keyed([last, rule.text, files], key)
+        found.append(str(last))
+    return found
+
+
+def _keyed(parts: object, key: bytes) -> str:
+    return hmac.new(key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def stage_key(recipe: Recipe, stands_on: Sequence[object], key: bytes) -> str:
     """Give a name for what a stage makes: the same for the same, whoever asks for it.
 
@@ -63,5 +88,4 @@ def stage_key(recipe: Recipe, stands_on: Sequence[object], key: bytes) -> str:
         Hexadecimal, 32 digits.
     """
     files = [f"{name} {entry.digest()}" for name, entry in sorted(recipe.files.items())]
-    parts = [[rule.text for rule in recipe.rules], files, [*stands_on]]
-    return hmac.new(key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()[:32]
+    return _keyed([[rule.text for rule in recipe.rules], files, [*stands_on]], key)
