@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # Where `install.python` puts its environment; a base image's own Python would come before it.
 _CONDA_PATH = ("/opt/conda/envs/envd/bin", "/opt/conda/bin")
 _LONGEST_COMMANDS = 125_000
+#: What the step of several commands prints at its end if one failed: its number, its exit status.
+COMMAND_FAILED = re.compile(r"^\(command (\d+) of \d+ ended with exit code (\d+)\)$")
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ def _commands(spec: ImageSpec, inherited: Mapping[str, str]) -> list[Rule]:
     variables = {**inherited, **image_env(spec, inherited)}
     del variables["_F_IMG_ID"]
     script = step_header(("commands",)) + exports(variables)
-    script += "".join(f"{command}\n" for command in spec.commands)
+    script += _numbered(spec.commands)
     if len(script.encode()) > _LONGEST_COMMANDS:
         raise SpecError(
             Problem("commands", "are longer than Linux takes (128 KiB); copy a script and run that")
@@ -241,6 +244,19 @@ def _entrypoint(spec: ImageSpec) -> list[Rule]:
     if not spec.entrypoint:
         return []
     return [Rule(("entrypoint",), f"config.entrypoint(args={starlark_list(spec.entrypoint)})")]
+
+
+def _numbered(commands: Sequence[str]) -> str:
+    """Give lines of bash that run commands, and say which one failed where they are several.
+
+    :data:`COMMAND_FAILED` reads what they say.
+    """
+    if len(commands) == 1:
+        return f"{commands[0]}\n"
+    said = f"(command $__command of {len(commands)} ended with exit code $__code)"
+    trap = f"trap '__code=$?; [ $__code = 0 ] || echo \"{said}\" >&2' EXIT\n"
+    lines = [f"__command={number}\n{command}\n" for number, command in enumerate(commands, 1)]
+    return "".join([trap, *lines])
 
 
 def _environ(env: Mapping[str, str]) -> Rule:

@@ -309,7 +309,7 @@ def attempt(
     if child.wait() == 0:
         return
     if UNABLE.search(text) and not last:
-        raise NotForUvError("uv finds no way: " + " ".join(text.split())[:300])
+        raise NotForUvError("uv finds no way: " + " ".join(text.split())[:1000])
     if quiet:
         print(text, end="", flush=True)
     sys.exit(child.returncode)

@@ -41,6 +41,21 @@ def ensure_engine(state: Path) -> str:
     return own
 
 
+def start_own(state: Path) -> tuple[str, int]:
+    """Start an engine of a folder's own, beside whatever others there are.
+
+    Returns
+    -------
+    tuple of str and int
+        Its address and its process number; :func:`stop_engine` ends it.
+    """
+    _start(state)
+    pid = engine_pid(state)
+    if pid is None:
+        raise LabError("the engine has ended")
+    return _host(state), pid
+
+
 def answers(host: str) -> bool:
     """Is there an engine at this address?"""
     try:

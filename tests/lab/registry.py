@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .machine import log, need
 from .process import Daemon, LabError
@@ -31,7 +31,8 @@ def ensure_registry(state: Path) -> str:
     # The port of the time before: it is part of the name of every image that was pushed.
     port = _free_port(_port(state) or _USUAL_PORT)
     config = state / "registry.yml"
-    config.write_text(_config(state / "registry", port))
+    # JSON is YAML too, and quotes any path.
+    config.write_text(json.dumps(settings(state / "registry", port), indent=2))
     log.info("starting a registry on port %d", port)
     daemon.start("docker-registry", "serve", str(config))
     daemon.wait(lambda: _get(port, "/v2/") == http.HTTPStatus.OK)
@@ -63,20 +64,27 @@ def _daemon(state: Path) -> Daemon:
     return Daemon("registry", state)
 
 
-def _config(storage: Path, port: int) -> str:
-    # JSON is YAML too, and quotes any path.
-    return json.dumps(
-        {
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": True}},
-            "storage": {
-                "filesystem": {"rootdirectory": str(storage)},
-                "delete": {"enabled": True},
-            },
-            "http": {"addr": f"127.0.0.1:{port}"},
+def settings(storage: Path, port: int, address: str = "127.0.0.1") -> dict[str, Any]:
+    """Give a registry's settings, without TLS and for everybody.
+
+    Parameters
+    ----------
+    storage
+        Where it keeps what it gets.
+    port
+        Where it listens.
+    address
+        Of the interface.
+    """
+    return {
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(storage)},
+            "delete": {"enabled": True},
         },
-        indent=2,
-    )
+        "http": {"addr": f"{address}:{port}"},
+    }
 
 
 def _port(state: Path) -> int | None:
