@@ -1,0 +1,94 @@
+"""A second look: what an index, a registry or the user's own files say of a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.diagnosis.fixes import requirements
+from envd_magic.diagnosis.model import Change, Fix
+from envd_magic.diagnosis.offers import files_of, index_used, is_for_platform, pythons_of
+from envd_magic.diagnosis.rule import Rule, of
+from envd_magic.diagnosis.view import groups
+from envd_magic.spec.tag import copies_source, source_filter
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+    from envd_magic.diagnosis.ask import Ask
+    from envd_magic.diagnosis.rule import PlaceOf
+    from envd_magic.diagnosis.view import Place, View
+
+
+def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
+    """Ask the index why it gives nothing: no such package, or files for others only."""
+    name = match["name"]
+    index = index_used(view, ask)
+    answer = ask.offers(index, name) if index else None
+    found = files_of(view, name, ask)
+    if answer is None and not found:
+        return None
+    kept = (requirements.close_name, requirements.drop_item)
+    if not found:
+        cause = "there is no package {name} in the index"
+        return Rule("package-missing", "", cause, _stays(place), kept)
+    if not any(is_for_platform(one, view.platform) for one in found):
+        cause = "{name} has no wheel for the image's platform ({platform})"
+        fixes = (requirements.platform_for, requirements.other_version, requirements.drop_item)
+        return Rule("platform-unsupported", "", cause, _stays(place), fixes)
+    if pythons := pythons_of(found, view.platform):
+        cause = f"{{name}} has no wheel for the image's Python, but for {', '.join(pythons)}"
+        fixes_ = (requirements.python_for, requirements.other_version)
+        return Rule("python-unsupported", "", cause, _stays(place), fixes_)
+    return None
+
+
+def _stays(place: Place) -> PlaceOf:
+    return lambda _view, _match: place
+
+
+def base_elsewhere(view: View, _match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
+    """Ask the registry whether it has the image under other tags."""
+    tags = ask.tags(view.base)
+    if not tags:
+        return None
+    from envd_magic.diagnosis.fixes.images import close_image
+
+    cause = "there is no base image {base}; the repository has other tags"
+    return Rule("base-missing", "", cause, _stays(place), (close_image,))
+
+
+def ignored_file(view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Rule | None:
+    """Look whether an ignore file keeps the file out of the image."""
+    inner = _inner(match)
+    if not copies_source(view.spec) or inner.startswith("/"):
+        return None
+    root = Path(view.spec.source_root).resolve()
+    if not (root / inner).is_file() or not source_filter(root).is_ignored(str(root / inner)):
+        return None
+    cause = "an ignore file in source_root keeps {what} out of the image"
+    return Rule("copy-ignored", "", cause, of("source_root"), (_take_in_again, _copy_beside))
+
+
+def _inner(match: re.Match[str]) -> str:
+    return groups(match)["what"].removeprefix("/root/")
+
+
+def _take_in_again(view: View, match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let the ignore file take the file in again."""
+    names = (".dockerignore", ".gitignore")
+    files = [name for name in names if Path(view.spec.source_root, name).is_file()]
+    where = Path(view.spec.source_root, files[-1] if files else names[0]).as_posix()
+    yield Fix(f"let {where} take it in again: add the line !{_inner(match)}")
+
+
+def _copy_beside(view: View, match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:
+    """Copy the file by itself: no ignore file counts for that."""
+    inner = _inner(match)
+    if Path(view.spec.source_root).resolve() == Path.cwd():
+        yield Fix(f"add {inner!r} to copy, for which no ignore file counts", (_add_copy(inner),))
+
+
+def _add_copy(path: str) -> Change:
+    return Change("copy", "add", path)

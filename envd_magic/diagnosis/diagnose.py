@@ -1,0 +1,170 @@
+"""From what is known of a failure to why it is."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from envd_magic.diagnosis.ask import Ask
+from envd_magic.diagnosis.fixes.indexes import host_of
+from envd_magic.diagnosis.model import UNKNOWN, Diagnosis
+from envd_magic.diagnosis.places import ignored_versions
+from envd_magic.diagnosis.rules import rules_for
+from envd_magic.diagnosis.view import View, groups
+from envd_magic.spec.secrets import spec_secrets
+
+if TYPE_CHECKING:
+    from flytekit import ImageSpec
+
+    from envd_magic.diagnosis.model import Failure, Fix
+    from envd_magic.diagnosis.rule import Rule
+    from envd_magic.diagnosis.view import Place
+
+# Lines that are shown as evidence, and the characters of one.
+_MOST, _WIDEST = 6, 300
+# Characters of a sentence, and of what a pattern has found in it.
+_LONGEST, _WIDE = 400, 160
+_MOST_FIXES = 4
+# Versions that are named as near.
+_NEAR = 3
+_TOOLS = {
+    "python_version": "Python",
+    "conda_packages": "conda",
+    "cuda": "CUDA",
+    "base_image": "the base image",
+}
+# A line that looks like a reason.
+_TELLING = re.compile(
+    r"\b(?:errors?|fatal|fail(?:ed|ure)?|cannot|can't|could not|denied|refused|not found|no such|"
+    r"unable|invalid|missing|exception|traceback|unsupported|killed|abort(?:ed)?)\b|Error\b",
+    re.IGNORECASE,
+)
+
+
+class _Words(dict[str, str]):
+    """Words for a sentence; what is not known is left open."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
+
+
+def diagnose(spec: ImageSpec, failure: Failure, ask: Ask | None = None) -> Diagnosis:
+    """Say why a build failed.
+
+    Parameters
+    ----------
+    spec
+        What was to be built.
+    failure
+        What is known of it, secrets masked.
+    ask
+        Who may be asked what indexes and registries know; None asks nobody.
+    """
+    view, ask = View(spec, failure), ask or Ask()
+    hide = spec_secrets(spec).mask
+    found = _found(view, ask)
+    if found is None:
+        return _unknown(view)
+    rule, match, place = found
+    cause = rule.cause.format_map(_Words(_words(view, match, place)))
+    return Diagnosis(
+        kind=rule.kind,
+        field=place.field,
+        item=None if place.item is None else hide(place.item),
+        cause=hide(_short(cause, _LONGEST)),
+        evidence=tuple(map(hide, _evidence(view, match))),
+        fixes=_fixes(rule, view, match, place, ask),
+        certain=rule.certain and place.sure,
+    )
+
+
+def _found(view: View, ask: Ask) -> tuple[Rule, re.Match[str], Place] | None:
+    """Find the first rule that fits, with where it fits and what is meant by it."""
+    for rule in rules_for(view.failure):
+        for match in rule.matches(view.text):
+            place = rule.place(view, match)
+            if place is None:
+                continue
+            closer = rule.closer(view, match, place, ask) if rule.closer else None
+            if closer is not None:
+                return closer, match, closer.place(view, match) or place
+            return rule, match, place
+    return None
+
+
+def _fixes(rule: Rule, view: View, match: re.Match[str], place: Place, ask: Ask) -> tuple[Fix, ...]:
+    """Give what can be done; of several that change the same, the first."""
+    found: dict[tuple[object, ...], Fix] = {}
+    for fixes in rule.fixes:
+        for fix in fixes(view, match, place, ask):
+            key = (repr(fix.changes),) if fix.changes else (fix.text,)
+            found.setdefault(key, fix)
+    return tuple(found.values())[:_MOST_FIXES]
+
+
+def _words(view: View, match: re.Match[str], place: Place) -> dict[str, str]:
+    """Give the words that a sentence may have."""
+    said = {name: _short(text, _WIDE) for name, text in groups(match).items()}
+    problems = view.failure.problems
+    words = {
+        "item": place.item or "what is asked for",
+        "code": str(view.exit_code),
+        "base": view.base,
+        "registry": view.registry,
+        "host": host_of(view, match, place) or "the index",
+        "platform": view.platform,
+        "step": view.failure.step,
+        "tool": _TOOLS.get(place.field, "what the step needs"),
+        "said": problems[0][2] if problems else view.failure.message,
+        "spec": "what is asked for",
+        "what": "it",
+    }
+    words.update((name, text) for name, text in said.items() if text)
+    if "lines" in said:
+        lines = groups(match)["lines"].strip().splitlines()
+        words["pair"] = "; ".join(line.strip().replace("The user", "you") for line in lines)
+    if "versions" in said:
+        versions = groups(match)["versions"].split(",")
+        words["near"] = ", ".join(version.strip() for version in versions[-_NEAR:])
+    if "asks" in said:
+        asked = {python for _, python in ignored_versions(match)}
+        words["wanted"] = " or ".join(sorted(asked)) or said["asks"]
+    return words
+
+
+def _short(text: str, most: int) -> str:
+    """Give a text on one line, cut if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _evidence(view: View, match: re.Match[str]) -> list[str]:
+    """Give the lines that tell it: those that the pattern has found, or else the last ones."""
+    if not match[0].strip():
+        return _telling(view)
+    start = view.text.rfind("\n", 0, match.start()) + 1
+    end = view.text.find("\n", match.end())
+    lines = view.text[start : end if end >= 0 else None].splitlines()
+    lines = [line for line in lines if line.strip()]
+    if len(lines) > _MOST:
+        # The ends are what the pattern is about.
+        lines = [*lines[: _MOST // 2], *lines[-(_MOST // 2) :]]
+    return [_short(line, _WIDEST) for line in lines]
+
+
+def _telling(view: View) -> list[str]:
+    """Give the lines that look like reasons, and the last ones."""
+    lines = [line for line in view.failure.lines if line.strip()]
+    if not view.failure.step or not lines:
+        lines = [line for line in view.failure.message.splitlines() if line.strip()] or lines
+    last = len(lines) - 2
+    telling = [n for n, line in enumerate(lines) if n >= last or _TELLING.search(line)]
+    return [_short(lines[number], _WIDEST) for number in telling[-_MOST:]]
+
+
+def _unknown(view: View) -> Diagnosis:
+    evidence = _telling(view)
+    failure = view.failure
+    # What was raised by ourselves is a sentence already.
+    cause = _short(failure.message.partition("\n")[0], _LONGEST)
+    return Diagnosis(UNKNOWN, failure.field, None, cause, tuple(evidence))

@@ -1,0 +1,165 @@
+"""What can be done about a command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from envd_magic.diagnosis.fixes.common import add_debian, close
+from envd_magic.diagnosis.kept import debian, python
+from envd_magic.diagnosis.model import Change, Fix
+from envd_magic.diagnosis.view import groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envd_magic.diagnosis.ask import Ask
+    from envd_magic.diagnosis.view import Place, View
+
+_USUAL = [
+    "awk",
+    "bash",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "curl",
+    "cut",
+    "date",
+    "echo",
+    "env",
+    "find",
+    "grep",
+    "head",
+    "install",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "pip",
+    "pip3",
+    "python",
+    "python3",
+    "rm",
+    "sed",
+    "sh",
+    "sort",
+    "tail",
+    "tee",
+    "test",
+    "touch",
+    "tr",
+    "uniq",
+    "wc",
+    "xargs",
+    "apt-get",
+    "dpkg",
+]
+
+
+def close_program(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the program that was probably meant."""
+    name = groups(match)["what"]
+    known = debian.PROGRAMS.get(name) or python.PROGRAMS.get(name)
+    if place.item is None or known or "/" in name or not isinstance(place.at, int):
+        return
+    for one in close(name, [*_USUAL, *python.PROGRAMS, *debian.PROGRAMS], most=1):
+        change = Change(place.field, "rewrite", [name, one], place.at)
+        yield Fix(f"write {one} in place of {name}", (change,))
+
+
+def add_program(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Install what has the program."""
+    name = groups(match)["what"].rpartition("/")[2]
+    if package := debian.program_package(name):
+        # Whatever fetches over HTTPS needs certificates.
+        fetches = package in ("git", "curl", "wget")
+        yield add_debian([package, "ca-certificates"] if fetches else [package])
+    elif distribution := python.PROGRAMS.get(name):
+        yield _add_package(distribution)
+    else:
+        yield Fix(
+            f"find the Debian package that has {name}, and add it to apt_packages",
+            command=f"apt-file search --regexp 'bin/{name}$'",
+        )
+
+
+def _add_package(name: str) -> Fix:
+    return Fix(f"add {name} to packages", (Change("packages", "add", name),))
+
+
+def add_module(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Install what has the module."""
+    module = groups(match)["what"]
+    if distribution := python.module_distribution(module):
+        yield _add_package(distribution)
+    else:
+        yield Fix(f"add the package that has the module {module} to packages, or its file to copy")
+
+
+def run_with_shell(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Run a script with its interpreter: its file need not be executable then."""
+    what = groups(match).get("what", "")
+    if (
+        place.item is None
+        or not isinstance(place.at, int)
+        or not place.item.lstrip().startswith(what)
+    ):
+        return
+    program = {".sh": "bash", ".py": "python"}.get(PurePosixPath(what).suffix)
+    if program and what:
+        change = Change(place.field, "rewrite", [what, f"{program} {what}"], place.at)
+        yield Fix(f"run it with {program}", (change,))
+
+
+def make_executable(view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Make a copied file executable, where it is copied from."""
+    what = groups(match).get("what", "")
+    if found := _copied(view, what):
+        yield Fix("make the file executable before it is copied", command=f"chmod +x {found}")
+
+
+def _copied(view: View, target: str) -> str | None:
+    """Give the path of the user's that lands at a path of the image."""
+    if not target.startswith("/root/"):
+        return None
+    inner = target.removeprefix("/root/")
+    places = [Path(inner), Path(view.spec.source_root or ".", inner)]
+    return next((str(path) for path in places if path.is_file()), None)
+
+
+def copy_file(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Copy the file into the image, where it is here."""
+    what = groups(match)["what"]
+    inner = what.removeprefix("/root/")
+    # Commands run in /root.
+    if inner and not inner.startswith("/") and ".." not in Path(inner).parts:
+        if Path(inner).exists():
+            yield Fix(f"add {inner!r} to copy", (Change("copy", "add", inner),))
+            return
+        if found := _elsewhere(inner):
+            yield Fix(
+                f"add {found!r} to copy; it is /root/{found} then",
+                (Change("copy", "add", found), *_renamed(place, what, f"/root/{found}")),
+            )
+            return
+    yield Fix(f"add the file that becomes {what} to copy, as it lands below /root")
+    del view
+
+
+def _renamed(place: Place, old: str, new: str) -> tuple[Change, ...]:
+    if place.item is None or old not in place.item or not isinstance(place.at, int):
+        return ()
+    return (Change(place.field, "rewrite", [old, new], place.at),)
+
+
+def _elsewhere(inner: str) -> str | None:
+    """Find a file of the same name not far below the current folder."""
+    name = re.escape(Path(inner).name)
+    pattern = re.compile(f"{name}$")
+    for depth in ("*", "*/*"):
+        for path in sorted(Path().glob(f"{depth}/{Path(inner).name}")):
+            if pattern.search(path.name) and path.is_file():
+                return path.as_posix()
+    return None

@@ -1,0 +1,64 @@
+"""Fixes of which every kind has some."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from envd_magic.diagnosis.model import Change, Fix
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Iterator
+
+    from envd_magic.diagnosis.ask import Ask
+    from envd_magic.diagnosis.view import Place, View
+
+#: How alike names are that may stand for each other.
+ALIKE = 0.7
+
+
+def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
+    """Give the known names that were probably meant, the closest first."""
+    plain: dict[str, str] = {}
+    for one in known:
+        plain.setdefault(_plain(one), one)
+    wanted = _plain(name)
+    if wanted in plain:
+        return [plain[wanted]] if plain[wanted] != name else []
+    found = difflib.get_close_matches(wanted, plain, n=most + 3, cutoff=ALIKE)
+    # Letters that stand in another order make a likelier mistake than others.
+    found.sort(key=lambda one: sorted(one) != sorted(wanted))
+    return [plain[one] for one in found[:most]]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").replace(".", "")
+
+
+def instead(place: Place, new: str, why: str = "") -> Fix:
+    """Put something in an item's place; in a file, that is the user's to do."""
+    if place.at is None:
+        return Fix(f"write {new!r} in place of {place.item!r} in the file{why}")
+    change = Change(place.field, "replace", new, place.at)
+    return Fix(f"take {new!r} in place of {place.item!r}{why}", (change,))
+
+
+def without(place: Place) -> Fix:
+    """Leave an item out."""
+    if place.at is None:
+        return Fix(f"leave {place.item!r} out of the file")
+    return Fix(f"leave {place.item!r} out", (Change(place.field, "remove", None, place.at),))
+
+
+def drop_item(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Leave the item out."""
+    if place.item is not None and place.sure:
+        yield without(place)
+
+
+def add_debian(packages: Iterable[str], why: str = "") -> Fix:
+    """Install Debian packages before."""
+    names = list(dict.fromkeys(packages))
+    changes = tuple(Change("apt_packages", "add", name) for name in names)
+    return Fix(f"add {' and '.join(names)} to apt_packages{why}", changes)

@@ -1,0 +1,109 @@
+"""What can be done about a value that is refused before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envd_magic.diagnosis.fixes.common import close, drop_item, instead
+from envd_magic.diagnosis.model import Change, Fix
+from envd_magic.spec.fields import BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envd_magic.diagnosis.ask import Ask
+    from envd_magic.diagnosis.view import Place, View
+
+__all__ = ["drop_item"]
+
+
+def plain_name(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take a name that is one, as close as can be."""
+    name = re.sub(r"[^a-z0-9]+", "-", str(view.spec.name).lower()).strip("-")
+    if name:
+        yield Fix(f"take the name {name!r}", (Change("name", "set", name),))
+
+
+def close_path(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take a path that is there."""
+    value = getattr(view.spec, place.field, None)
+    path = Path(place.item or (str(value) if value else ""))
+    if path.is_absolute() and not path.parent.is_dir():
+        return
+    for found in _near(path):
+        if BY_NAME[place.field].kind == "list":
+            yield instead(place, found, ", which is there")
+        else:
+            change = Change(place.field, "set", found)
+            yield Fix(f"take {found!r}, which is there", (change,))
+
+
+def _near(path: Path) -> list[str]:
+    """Find what is there and has a name like this, in its folder or one below."""
+    folder = path.parent
+    if folder.is_dir():
+        names = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
+        if found := close(path.name, names, most=1):
+            return [(folder / found[0]).as_posix()]
+        stems = {Path(name).stem: name for name in names}
+        if found := close(path.stem, stems, most=1):
+            return [(folder / stems[found[0]]).as_posix()]
+        begins = sorted(name for name in names if name.startswith(path.stem[:4]) and path.stem[:4])
+        if begins:
+            return [(folder / begins[0]).as_posix()]
+    below = sorted(Path().glob(f"*/{path.name}")) if path.name else []
+    return [one.as_posix() for one in below[:1]]
+
+
+def close_certificate(_view: View, match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:
+    """Name a file that is there, in the file of the registries."""
+    for found in _near(Path(match["what"])):
+        yield Fix(f"write {found!r} in place of {match['what']!r} in the file of registry_config")
+        return
+    yield Fix(f"put the certificate at {match['what']!r}")
+
+
+def registries_form(_view: View, _match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:
+    """Show the form."""
+    yield Fix(
+        "write the file in this form",
+        command='{"registries": [{"name": "HOST:PORT", "ca": "ca.pem"}]}',
+    )
+
+
+def meant_value(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the value that was probably meant."""
+    meant = match["meant"]
+    if place.field == "builder_options":
+        yield Fix(f"take {meant!r}", (Change(place.field, "replace", meant, "installer"),))
+    elif place.at is not None:
+        yield instead(place, meant)
+    del view
+
+
+def option_elsewhere(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Put an option where options go."""
+    if place.item is not None and place.at is not None:
+        yield Fix(
+            f"move {place.item!r} to pip_extra_args",
+            (
+                Change(place.field, "remove", None, place.at),
+                Change("pip_extra_args", "add", place.item),
+            ),
+        )
+    del view
+
+
+def plain_value(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take what is left of a value without what does not belong there."""
+    item = place.item or ""
+    field = BY_NAME.get(place.field)
+    if field is None or not isinstance(place.at, int):
+        return
+    stripped = re.split(r"[\s;,|&]", item.strip(), maxsplit=1)[0].lower()
+    works = bool(stripped) and stripped != item and not any(field.check(place.field, [stripped]))
+    if works and place.field in ("apt_packages", "conda_packages"):
+        yield instead(place, stripped)
+    yield from drop_item(view, _match, place, _ask)

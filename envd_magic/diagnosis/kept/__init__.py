@@ -1,0 +1,1 @@
+"""Small tables of what is well known, kept here since no index tells it."""

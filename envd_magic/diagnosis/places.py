@@ -1,0 +1,253 @@
+"""Where in a spec a failure belongs, by what its lines name."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
+
+from envd_magic.diagnosis.view import Place, groups, normal
+from envd_magic.envd.home import SANDBOX_REGISTRY
+from envd_magic.spec.requirement import requirement_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envd_magic.diagnosis.view import View
+
+_NAME = r"[A-Za-z0-9][\w.\-]*"
+_DEPTH = 6
+# How installers name what they build, the surest first.
+_BUILT = (
+    re.compile(rf"Failed to (?:download and )?build `?({_NAME})(?:==| @|`|$)", re.MULTILINE),
+    re.compile(rf"Failed building wheel for ({_NAME})"),
+    re.compile(rf"Running setup\.py install for ({_NAME}) did not run"),
+    re.compile(rf"╰─> ({_NAME})$", re.MULTILINE),
+)
+_COLLECTED = re.compile(rf"^Collecting ({_NAME})", re.MULTILINE)
+
+
+def named(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that the pattern's ``name`` is, or that needs it."""
+    return asked_for(view, match["name"])
+
+
+def ignored_versions(match: re.Match[str]) -> list[tuple[str, str]]:
+    """Give the versions that pip passes by, each with the Python that it asks for."""
+    parts = (part.strip().partition(" Requires-Python ") for part in match["asks"].split(";"))
+    return [(version, python) for version, _, python in parts if python]
+
+
+def fits(version: str, specifier: str) -> bool:
+    """Is a version one that a requirement asks for? One that is no version is none."""
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
+def for_other_python(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement whose versions are all for another Python."""
+    ignored = ignored_versions(match)
+    if match["versions"] != "none" and not any(fits(one, match["spec"]) for one, _ in ignored):
+        return None
+    return named(view, match)
+
+
+def asked_for(view: View, name: str) -> Place | None:
+    """Find the requirement of a name, or the one because of which it is installed."""
+    seen = {normal(name)}
+    waiting = [name]
+    for _ in range(_DEPTH):
+        for one in waiting:
+            if (place := view.requirement(one)) is not None:
+                return place
+        waiting = [
+            other for one in waiting for other in _needing(view.text, one) if other not in seen
+        ]
+        seen.update(waiting)
+    return None
+
+
+def _needing(text: str, name: str) -> Iterator[str]:
+    """Give what needs a package, as uv and pip say it."""
+    own = re.escape(name).replace(r"\-", "[-_.]")
+    patterns = (
+        rf"({_NAME})(?:[=<>!~]\S*)? depends? on {own}\b",
+        rf"({_NAME}) \S+ depends on {own}\b",
+        rf"requirement {own}\b[^\n(]*\(from ({_NAME})",
+        rf"(?:Collecting|Downloading) {own}\b[^\n(]*\(from ({_NAME})",
+        rf"`{own}`[^\n]* was included because `({_NAME})`",
+    )
+    for pattern in patterns:
+        for found in re.finditer(pattern, text, re.IGNORECASE):
+            yield normal(found[1])
+
+
+def built(view: View, match: re.Match[str]) -> Place:
+    """Find the requirement that was being built."""
+    name = built_name(view, match)
+    place = asked_for(view, name) if name else None
+    if place is not None:
+        return place
+    every = list(view.requirements())
+    if len(every) == 1:
+        return every[0]
+    return Place(view.failure.field, sure=False)
+
+
+def built_name(view: View, match: re.Match[str]) -> str:
+    """Give the name of the package that was being built, "" if nothing tells it."""
+    for pattern in _BUILT:
+        if found := pattern.search(view.text):
+            return found[1]
+    before = _COLLECTED.findall(view.text, 0, match.start())
+    return before[-1] if before else ""
+
+
+def with_url(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that has the pattern's ``url`` in it."""
+    url = groups(match)["url"].rstrip(".,;:'\"`)")
+    return next((one for one in view.requirements() if url in (one.item or "")), None)
+
+
+def from_repository(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that comes from version control."""
+    said = groups(match)
+    program = said.get("program", "git").lower()
+    every = [one for one in view.requirements() if re.search(rf"\b{program}\+", one.item or "")]
+    fit = [one for one in every if "url" in said and said["url"] in (one.item or "")]
+    if fit or len(every) == 1:
+        return (fit or every)[0]
+    return Place(every[0].field, every[0].item, every[0].at, sure=False) if every else None
+
+
+def option(view: View, match: re.Match[str]) -> Place | None:
+    """Find the option of the installer."""
+    words = shlex.split(view.spec.pip_extra_args or "")
+    found = next((word for word in words if word.partition("=")[0] == match["what"]), None)
+    return Place("pip_extra_args", found, found) if found else None
+
+
+def index(view: View, match: re.Match[str]) -> Place:
+    """Find the index that does not answer as it should, or the proxy before it."""
+    said = groups(match)
+    url = said.get("url", "")
+    host = said.get("host") or urlsplit(url).netloc.rpartition("@")[2]
+    found = view.index_at(host, said.get("path") or urlsplit(url).path)
+    proxies = view.proxies()
+    if "roxy" in match[0] and proxies:
+        return Place("env", proxies[0], proxies[0])
+    if found is not None:
+        return found.place
+    if proxies:
+        return Place("env", proxies[0], proxies[0], sure=False)
+    own = list(view.indexes())
+    if own and not host:
+        return _likely(own[0].place)
+    # Nobody but the base image and the installer themselves named it.
+    return Place("", sure=False)
+
+
+def lonely_index(view: View, match: re.Match[str]) -> Place | None:
+    """Find an index that is passed over; where there are others, it may not be what is missed."""
+    place = index(view, match)
+    return place if place.field == "pip_index" else _likely(place)
+
+
+def _likely(place: Place) -> Place:
+    return Place(place.field, place.item, place.at, sure=False)
+
+
+def contested(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that the others do not go with."""
+    asked = [one for one in view.requirements() if _said(one, match["lines"])]
+    depends = re.findall(rf"({_NAME}) \S+ depends on ({_NAME})", match["lines"])
+    for _, name in depends:
+        for one in asked:
+            if normal(requirement_name(one.item or "") or "") == normal(name):
+                return one
+    if asked and not depends:
+        return asked[0]
+    for who, _ in depends:
+        if (place := asked_for(view, who)) is not None:
+            return place
+    return asked[0] if asked else Place(view.failure.field, sure=False)
+
+
+def _said(place: Place, lines: str) -> bool:
+    """Is a requirement among what the user requested?"""
+    item = re.sub(r"\s", "", (place.item or "").partition(";")[0])
+    requested = re.findall(r"The user requested (?:\(constraint\) )?([^\n]+)", lines)
+    return any(re.sub(r"\s", "", one).startswith(item) for one in requested if item)
+
+
+def incompatible(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that uv says does not go with the others."""
+    name = match["name"]
+    place = view.requirement(name)
+    return place or asked_for(view, match["who"])
+
+
+def debian_name(view: View, match: re.Match[str]) -> Place | None:
+    """Find the Debian package that the pattern's ``name`` is."""
+    own = re.escape(match["name"])
+    return view.item("apt_packages", rf"{own}(?:[:=/]|$)")
+
+
+def command(view: View, _: re.Match[str]) -> Place:
+    """Take the command that failed."""
+    return view.command
+
+
+def command_with(view: View, match: re.Match[str]) -> Place:
+    """Take the command that failed, or the only one that has the pattern's ``what`` in it."""
+    if view.command.item is not None:
+        return view.command
+    what = groups(match).get("what", "")
+    fit = [(n, one) for n, one in enumerate(view.spec.commands or []) if what in one]
+    return Place("commands", fit[0][1], fit[0][0]) if len(fit) == 1 else view.command
+
+
+def base(view: View, _: re.Match[str]) -> Place:
+    """Take the base image, or what it comes from."""
+    return Place("cuda") if view.spec.cuda else Place("base_image")
+
+
+def platform(view: View, match: re.Match[str]) -> Place:
+    """Take the platform that is missing."""
+    wanted = groups(match).get("what")
+    return Place("platform", wanted if wanted and view.spec.platform else None)
+
+
+def tool_of_envd(view: View, _: re.Match[str]) -> Place:
+    """Find the field for which envd takes a tool from an image of its own."""
+    step = view.failure.step
+    if "nvidia/cuda" in step:
+        return Place("cuda")
+    if "micromamba" in step or "curl" in step:
+        for field in ("conda_packages", "python_version", "cuda"):
+            if getattr(view.spec, field):
+                return Place(field)
+    return Place("base_image")
+
+
+def builder(view: View, _: re.Match[str]) -> Place:
+    """Find what chose a builder: the registry of Flyte's sandbox does."""
+    return Place("registry" if view.spec.registry == SANDBOX_REGISTRY else "")
+
+
+def refused(view: View, _: re.Match[str]) -> Place | None:
+    """Take what the checks have found first."""
+    if not view.failure.problems:
+        return None
+    field, item, _why = view.failure.problems[0]
+    value = getattr(view.spec, field, None)
+    at: int | str | None = item if isinstance(value, (dict, str)) else None
+    if isinstance(value, list) and item in value:
+        at = value.index(item)
+    return Place(field, item, at)

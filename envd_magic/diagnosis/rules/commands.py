@@ -1,0 +1,156 @@
+"""Commands: what shells and programs say where they fail."""
+
+from __future__ import annotations
+
+from envd_magic.diagnosis import places
+from envd_magic.diagnosis.closer import ignored_file
+from envd_magic.diagnosis.fixes import commands, debian, machine
+from envd_magic.diagnosis.rule import Rule, of
+
+# Quotes as programs write them, the curly ones of GNU's too.
+_OPEN, _CLOSE = "['\"\u2018]", "['\"\u2019]"
+_PROGRAM = r"(?P<what>[\w./+-]+)"
+
+#: Of any step that runs a program.
+ANY_STEP: tuple[Rule, ...] = (
+    Rule(
+        "disk-full",
+        r"No space left on device|ENOSPC|[Dd]isk quota exceeded",
+        "the engine's disk is full",
+        certain=False,
+        fixes=(machine.make_room,),
+    ),
+    Rule(
+        "killed",
+        r"exit code (?:137|9)\b|\bKilled$|signal: killed",
+        "the step was killed, most often for want of memory",
+        certain=False,
+        fixes=(machine.memory,),
+    ),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "shell-missing",
+        r"exec: \"?(?P<program>/?\S*?(?:ba)?sh)\"?: (?:executable file not found|stat|no such)",
+        "the base image has no {program}, which every step needs",
+        of("base_image"),
+        (debian.base_with_apt,),
+    ),
+    Rule(
+        "wrong-architecture",
+        r"^exec (?:/\S*)?(?:ba)?sh: exec format error",
+        "the programs of the base image are for another processor than this engine's",
+        of("platform"),
+        (machine.own_platform, machine.emulation),
+    ),
+    Rule(
+        "disk-full",
+        r"No space left on device|ENOSPC|[Dd]isk quota exceeded",
+        "the engine's disk is full, or the command writes more than it has",
+        places.command,
+        (machine.make_room,),
+    ),
+    Rule(
+        "program-missing",
+        rf"^(?:bash|/bin/bash|sh|/bin/sh|dash|\S+\.sh): (?:-c: )?(?:line )?(?:\d+: )?{_PROGRAM}: "
+        r"(?:command )?not found",
+        "the image has no program {what}",
+        places.command_with,
+        (commands.close_program, commands.add_program),
+    ),
+    Rule(
+        "program-missing",
+        rf"(?:/usr/bin/env|env): {_OPEN}?{_PROGRAM}{_CLOSE}?: No such file or directory",
+        "the image has no program {what}",
+        places.command_with,
+        (commands.close_program, commands.add_program),
+    ),
+    Rule(
+        "program-missing",
+        rf"(?:sudo: {_PROGRAM}: command not found|"
+        r"exec: \"?(?P<what2>[\w.+-]+)\"?: executable file not found)",
+        "the image has no program {what}",
+        places.command,
+        (commands.add_program,),
+    ),
+    Rule(
+        "module-missing",
+        r"(?:ModuleNotFoundError: No module named '(?P<what>[\w.]+)'|"
+        r"No module named (?P<what2>[\w.]+)$)",
+        "the image's Python has no module {what}",
+        places.command,
+        (commands.add_module,),
+    ),
+    Rule(
+        "permission-denied",
+        r"(?P<what>/?[\w./+-]*): (?:cannot execute: )?Permission denied$|"
+        r"PermissionError: \[Errno 13\] Permission denied: '(?P<what2>[^']+)'|"
+        r"cannot (?:touch|create|open|remove|access|copy|make)[^\n]*'(?P<what3>[^']+)': "
+        r"Permission denied|(?P<what4>\S+): Permission denied|[Pp]ermission denied",
+        "{what} may not be used so",
+        places.command,
+        (commands.run_with_shell, commands.make_executable),
+    ),
+    Rule(
+        "killed",
+        r"\bKilled\b|exit code (?:137|9)\)|signal 9|[Oo]ut of memory|MemoryError",
+        "the command was killed, most often for want of memory",
+        places.command,
+        (machine.memory,),
+    ),
+    Rule(
+        "package-missing",
+        r"No matching distribution found for (?P<what>\S+)",
+        "pip in this command finds no {what}",
+        places.command,
+        (),
+    ),
+    Rule(
+        "command-network",
+        r"(?P<why>Could not resolve host:? [^\s)]*|Temporary failure in name resolution|"
+        r"Name or service not known|Failed to connect to [^\n]{1,80}|[Cc]onnection refused|"
+        r"Network is unreachable|[Cc]onnection timed out|unable to resolve host address[^\n]*|"
+        r"No address associated with hostname|Temporary failure resolving '[^']*')",
+        "the command reaches no server ({why})",
+        places.command,
+        (machine.network,),
+    ),
+    Rule(
+        "file-missing",
+        r"(?:can't open file|cannot (?:open|access|stat|find)|No such file or directory:?|"
+        r"can't cd to|Could not open requirements file:[^\n]*)[^\n]*?"
+        rf"{_OPEN}(?P<what>[^'\"\u2019\n]+){_CLOSE}",
+        "there is no file {what} in the image",
+        places.command,
+        (commands.copy_file,),
+        closer=ignored_file,
+    ),
+    Rule(
+        "file-missing",
+        r"(?P<what>/?[\w./@+-]+): No such file or directory",
+        "there is no file {what} in the image",
+        places.command,
+        (commands.copy_file,),
+        closer=ignored_file,
+    ),
+    Rule(
+        "command-failed",
+        r"(?P<what>syntax error[^\n]*)",
+        "the shell does not understand the command: {what}",
+        places.command,
+    ),
+    Rule(
+        "command-failed",
+        r"^(?P<what>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)(?:: [^\n]+)?)$"
+        r"(?![\s\S]*^Traceback)",
+        "the command ended with exit code {code}: {what}",
+        places.command,
+    ),
+    Rule(
+        "command-failed",
+        r"(?P<what>)",
+        "the command ended with exit code {code}",
+        places.command,
+    ),
+)

@@ -1,0 +1,94 @@
+"""What is around a spec: engine, envd, contexts, builders."""
+
+from __future__ import annotations
+
+from envd_magic.diagnosis import places
+from envd_magic.diagnosis.fixes import machine
+from envd_magic.diagnosis.rule import Rule, nowhere, of
+
+BOOTSTRAP: tuple[Rule, ...] = (
+    Rule(
+        "bootstrap-failed",
+        r"envd bootstrap failed: (?P<why>[^\n]+)",
+        "envd cannot set up its builder with it: {why}",
+        of("registry_config"),
+        certain=False,
+    ),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "envd-missing",
+        r"There is no envd program on PATH",
+        "there is no envd program",
+        nowhere,
+        (machine.install_envd,),
+    ),
+    Rule(
+        "envd-missing",
+        r"(?P<what>\S+) cannot be run: (?P<why>[^\n]+)",
+        "{what} is no program that runs here: {why}",
+        nowhere,
+        (machine.install_envd,),
+    ),
+    Rule(
+        "envd-old",
+        r"is envd (?P<has>\S+); (?P<wanted>\S+) or later is needed",
+        "envd {has} is too old; {wanted} or later is needed",
+        nowhere,
+        (machine.update_envd,),
+    ),
+    Rule(
+        "context-missing",
+        r"There is no envd context '(?P<what>[^']+)'\. There is: (?P<known>[^\n]+?)\. ",
+        "there is no envd context {what}; there is: {known}",
+        nowhere,
+        (machine.make_context,),
+    ),
+    Rule(
+        "engine-forbidden",
+        r"No Docker engine answers at (?P<what>\S+): Permission denied",
+        "this user may not use the engine at {what}",
+        nowhere,
+        (machine.join_docker,),
+    ),
+    Rule(
+        "engine-down",
+        r"No Docker engine answers at (?P<what>[^:]+(?:://[^:]+)?(?::\d+)?): (?P<why>[^\n.]+)",
+        "no Docker engine answers at {what} ({why})",
+        nowhere,
+        (machine.start_engine,),
+    ),
+    Rule(
+        "builder-unreachable",
+        r"failed to connect to buildkitd (?P<what>\S+?)(?::? |$)",
+        "no builder answers at {what}",
+        places.builder,
+        (machine.start_builder,),
+    ),
+    Rule(
+        "engine-lost",
+        r"(?P<why>error reading from server: EOF|error reading from server|"
+        r"transport is closing|connection (?:refused|reset by peer)|broken pipe|"
+        r"Is 'docker daemon' running|Cannot connect to the Docker daemon|"
+        r"Connection aborted|Remote end closed|RemoteDisconnected|code = Unavailable)",
+        "the engine went away in the middle of the build ({why})",
+        nowhere,
+        (machine.start_again,),
+    ),
+    Rule(
+        "disk-full",
+        r"[Nn]o space left on device",
+        "the disk of the engine, or of the folder that this writes to, is full",
+        nowhere,
+        (machine.make_room,),
+        certain=False,
+    ),
+    Rule(
+        "folder-forbidden",
+        r"(?P<what>/\S+) cannot be written to: (?P<why>[^\n.]+)",
+        "{what} cannot be written to: {why}",
+        nowhere,
+        (machine.other_home,),
+    ),
+)
