@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -108,9 +109,14 @@ class EnvdMagic(Settings):
         if options.background and not self.jobs.can_start():
             raise UsageError("--background needs a notebook, in which the build can show itself")
         stop = Stop()
+        how = build_options(options, self, stop)
+        if how.verify:
+            from envd_magic.interactive.verifying import imported_here
+
+            how = replace(how, modules=imported_here(self.shell))
         job = self.jobs.make(
             configured(specs, options, self),
-            build_options(options, self, stop),
+            how,
             stop,
             options.variable,
         )

@@ -7,12 +7,14 @@ from argparse import Namespace
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
 from envd_magic.errors import EnvdMagicError
-from envd_magic.headless.find import inside, known_settings
+from envd_magic.freeze.imports import imported
+from envd_magic.headless.find import inside, known_settings, sources_of
 from envd_magic.interactive.choose import build_options
 from envd_magic.interactive.settings import project_settings
 from envd_magic.pipeline.build import build_prepared, prepare
@@ -25,7 +27,6 @@ from envd_magic.view.cards import failure_card, result_card, stopped_card
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
-    from pathlib import Path
 
     from flytekit import ImageSpec
 
@@ -48,6 +49,8 @@ _PATHS = (
 # A process works in one folder at a time.
 _IN_FOLDER = threading.Lock()
 _TICK = 0.2
+# What a place says that has no options.
+_NOTHING = Namespace(context=None, push=None, force=False, no_cache=False, verify=False)
 ENDED_WELL = ("built", "exists")
 
 
@@ -120,7 +123,7 @@ def tasks_of(sources: Iterable[Source], asked: Namespace) -> list[Task]:
 
 
 def _options(definition: Definition, asked: Namespace) -> Options:
-    own = definition.options or Namespace(context=None, push=None, force=False, no_cache=False)
+    own = definition.options or _NOTHING
     push = own.push if asked.push is None else asked.push
     context, force = asked.context or own.context, asked.force or own.force
     try:
@@ -130,11 +133,13 @@ def _options(definition: Definition, asked: Namespace) -> Options:
             push=push,
             force=force,
             no_cache=asked.no_cache or own.no_cache,
+            verify=asked.verify or own.verify,
             # A clean build, unless the command line itself says otherwise.
             incremental=asked.incremental,
         )
         options = build_options(merged, settings, Stop())
-        return replace(options, pickled=definition.cell is not None)
+        modules = imported(sources_of(Path(definition.path.name))) if options.verify else ()
+        return replace(options, pickled=definition.cell is not None, modules=frozenset(modules))
     except UsageError as error:
         raise EnvdMagicError(str(error)) from error
 

@@ -170,6 +170,7 @@ def _summary(sources: list[Source], findings: int) -> str:
     is_flag=True,
     help="Add what is new to what each image's last build installed; not for a release.",
 )
+@click.option("--verify", is_flag=True, help="Compare what was built with what was asked for.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
@@ -207,7 +208,8 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     from envd_magic.headless.progress import choose_progress, summary
     from envd_magic.headless.recorder import Recorder, recordings_saver
 
-    asked = {name: given[name] for name in ("context", "push", "force", "no_cache", "incremental")}
+    names = ("context", "push", "force", "no_cache", "incremental", "verify")
+    asked = {name: given[name] for name in names}
     record = given["record"] is not None
     tasks = tasks_of(sources, Namespace(**asked, record=record))
     recorder = Recorder(
@@ -225,6 +227,34 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
             save(task)
     good = all(task.card is not None and task.card.state in ENDED_WELL for task in tasks)
     return OK if good and not recorder.failed else FOUND
+
+
+@main.command()
+@_paths
+@_execute
+@_timeout
+@_json
+@click.option("--image", metavar="IMAGE", help="Look at this image in place of the file's one.")
+def verify(
+    paths: tuple[Path, ...],
+    execute: bool,  # noqa: FBT001
+    timeout: int,
+    as_json: bool,  # noqa: FBT001
+    image: str | None,
+) -> None:
+    """Compare what each image was asked to be with what is there.
+
+    What the file imports is imported in the image, too. The exit code is 1 where something
+    differs.
+    """
+    from envd_magic.headless.verifying import verifications
+
+    bad = False
+    sources = _sources(paths, execute=execute, timeout=timeout)
+    for text in verifications(sources, image, as_json=as_json):
+        click.echo(text.text, err=text.is_error and not as_json)
+        bad = bad or text.is_bad or text.is_error
+    sys.exit(FOUND if bad else OK)
 
 
 @main.command()

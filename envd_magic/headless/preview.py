@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Text(NamedTuple):
-    """A piece of output; an error goes where errors go."""
+    """A piece of output; an error goes where errors go, and what is bad counts as one."""
 
     text: str
     is_error: bool = False
+    is_bad: bool = False
 
 
 def previews(sources: Iterable[Source], *, as_json: bool) -> Iterator[Text]:
@@ -43,7 +44,7 @@ def previews(sources: Iterable[Source], *, as_json: bool) -> Iterator[Text]:
 def _definition(definition: Definition, *, as_json: bool) -> Iterator[Text]:
     if definition.error is not None:
         for finding in error_finding(definition, definition.error):
-            yield _error(replace(finding, fatal=True), as_json=as_json)
+            yield error_text(replace(finding, fatal=True), as_json=as_json)
     for variable, spec in definition.images():
         yield from _image(definition, variable, spec, as_json=as_json)
 
@@ -55,10 +56,11 @@ def _image(
         yield Text(_recipe(definition, variable, spec, as_json=as_json))
     except EnvdMagicError as error:
         for finding in error_finding(definition, error):
-            yield _error(finding, as_json=as_json)
+            yield error_text(finding, as_json=as_json)
 
 
-def _error(finding: Finding, *, as_json: bool) -> Text:
+def error_text(finding: Finding, *, as_json: bool) -> Text:
+    """Give why there is nothing to show of an image."""
     return Text(json.dumps(fields(finding)) if as_json else str(finding), is_error=True)
 
 

@@ -141,6 +141,7 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
         incremental=settings.setting("incremental")
         if options.incremental is None
         else options.incremental,
+        verify=options.verify,
         stop=stop,
         log_folder=logs,
         telemetry=settings.setting("telemetry"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import frozen, kept
+from envd_magic.interactive import frozen, kept, verifying
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -293,6 +293,7 @@ COMMANDS: dict[str, Command] = {
     "build": _command(parsers.spec_build_parser, _build),
     "panel": _command(parsers.panel_parser, _panel),
     "doctor": _command(parsers.doctor_parser, _doctor),
+    "verify": _command(verifying.verify_parser, verifying.verify),
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),
     "images": _command(parsers.images_parser, _images),

@@ -102,21 +102,27 @@ class Completion:
 
     def _words(self, name: str, prog: str, written: str) -> list[str]:
         """Give what can stand as a word that is no option."""
-        if name == "file":
-            return _paths(written)
-        if name == "number":
-            return _past_builds()
         from envd_magic.interactive.choose import spec_variables
 
         variables = spec_variables(self._shell.user_ns)
-        if name == "build":
-            jobs = self._magic.jobs
-            if prog in ("%envd log", "%envd record"):
-                return [*(str(job.number) for job in jobs.all()), *variables]
-            return [str(job.number) for job in jobs.running()]
-        if name == "name":
-            return self._images(tags=False)
-        return variables
+        begun = any(one.startswith(written) for one in variables)
+        sources: dict[str, Callable[[], list[str]]] = {
+            "file": lambda: _paths(written),
+            "number": _past_builds,
+            "build": lambda: self._builds(prog, variables),
+            "name": lambda: self._images(tags=False),
+            "image": lambda: self._images(tags=True),
+        }
+        if (name, prog) == ("spec", "%envd verify") and not begun:
+            # Asking the engine takes a moment: not where it is a variable that is written.
+            return self._images(tags=True)
+        return sources[name]() if name in sources else variables
+
+    def _builds(self, prog: str, variables: list[str]) -> list[str]:
+        jobs = self._magic.jobs
+        if prog in ("%envd log", "%envd record"):
+            return [*(str(job.number) for job in jobs.all()), *variables]
+        return [str(job.number) for job in jobs.running()]
 
     def _values(self, option: str, written: str) -> list[str]:
         """Give the values that an option, or the field of its name, can have."""

@@ -226,6 +226,11 @@ def _add_build_options(parser: MagicParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="add what is new to what the image's last build installed; without it for a release",
     )
+    add(
+        "--verify",
+        action="store_true",
+        help="compare what was built with what was asked for, before it gets its name",
+    )
     add("--quiet", action="store_true", help="show nothing until the end")
     add(
         "--background",

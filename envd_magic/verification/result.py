@@ -122,7 +122,11 @@ class Verification:
     def counts(self) -> str:
         """Count the outcomes, in words: ``"2 not checked, 31 ok"``."""
         told = [(outcome, len(self.of(outcome))) for outcome in OUTCOMES]
-        words = [f"{count} {_SEVERAL.get(outcome, outcome)}" for outcome, count in told if count]
+        words = [
+            f"{count} {outcome if count == 1 else _SEVERAL.get(outcome, outcome)}"
+            for outcome, count in told
+            if count
+        ]
         return ", ".join(words) or "nothing"
 
     def sizes(self) -> dict[str, int]:

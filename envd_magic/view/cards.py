@@ -48,6 +48,7 @@ STATES = {
     "failed": "Failed to build",
     "stopped": "Stopped",
     "verifying": "Verifying",
+    "unverified": "Not verified",
     "verified": "Verified",
     "differs": "Differs from its spec",
 }

@@ -57,11 +57,8 @@ def checks_text(checks: Sequence[Item]) -> list[str]:
     good = [row for row in rows(checks) if row.outcome == OK]
     if len(good) > _MOST:
         good = _counted(good)
-    # What differs is told whole.
-    cut = [
-        [cell if row.outcome == DIFFERS else tidy(cell, _WIDEST) for cell in row]
-        for row in (*shown, *good)
-    ]
+    # What is not well is told whole.
+    cut = [*shown, *([tidy(cell, _WIDEST) for cell in row] for row in good)]
     return table([HEADS, *cut]).splitlines() if cut else []
 
 

@@ -27,7 +27,7 @@ _STYLE = Markup("""<style>
 .envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
 overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
 .envd-built,.envd-exists,.envd-verified{--e:var(--jp-success-color1,#388e3c)}
-.envd-failed,.envd-differs{--e:var(--jp-error-color1,#d32f2f)}
+.envd-failed,.envd-differs,.envd-unverified{--e:var(--jp-error-color1,#d32f2f)}
 .envd-stopped{--e:var(--jp-warn-color1,#c77700)}
 .envd-card .envd-title{font-weight:600;margin:0 0 4px}
 .envd-card .envd-title b{color:color-mix(in srgb,var(--e),currentColor 35%)}

@@ -27,6 +27,7 @@ _COLOURS = {
     "failed": "red",
     "stopped": "yellow",
     "verifying": "blue",
+    "unverified": "red",
     "verified": "green",
     "differs": "red",
 }

@@ -52,9 +52,9 @@ class Lab:
             "FLYTE_INTERNAL_IMAGE": self.base_image,
         }
 
-    def docker(self, *arguments: str) -> str:
-        """Output of docker's command line with these arguments."""
-        return run("docker", "-H", self.docker_host, *arguments)
+    def docker(self, *arguments: str, text_in: str | None = None) -> str:
+        """Output of docker's command line with these arguments; it reads the text."""
+        return run("docker", "-H", self.docker_host, *arguments, text_in=text_in)
 
     def derive(self, name: str, dockerfile_lines: list[str]) -> str:
         """Build an image on the base image and push it.
