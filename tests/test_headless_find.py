@@ -258,7 +258,7 @@ def test_yaml_is_read_in_flytekits_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is no notebook: its JSON is broken"),
+        (b"", "is no notebook: it is empty"),
         (b"\xff", "is not UTF-8, at byte 0"),
         (b"[" * 100_000, "is no notebook"),
         (b"{}", "without an nbformat"),

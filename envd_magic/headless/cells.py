@@ -49,14 +49,14 @@ def in_notebook(path: Path, text: str) -> list[Definition]:
         if cell.kind != "code":
             continue
         parts = split_magic(cell.source)
-        own = [_definition(path, cell, parts, scope)] if parts else in_code(path, cell, scope)
+        own = _in_cell(path, cell, parts, scope) if parts else in_code(path, cell, scope)
         for one in own:
             one.id, one.source, one.record = cell.id, cell.source, cell.metadata.get(KEY)
         found += own
     return found
 
 
-def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scope) -> Definition:
+def _in_cell(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scope) -> list[Definition]:
     from IPython.core.error import UsageError
 
     from envd_magic.interactive.options import HelpRequested, build_parser
@@ -70,12 +70,10 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
     try:
         found.options = build_parser().parse_line(put_in(line, scope, before))
     except HelpRequested:
-        found.options = build_parser().parse_line("--dry-run")
-        found.error = NotLiteralError("the cell asks for help, it defines nothing")
-        return found
+        return []
     except (UsageError, NotLiteralError) as error:
         found.error = error
-        return found
+        return [found]
     name_images(found)
     found.yaml = found.options.yaml
     own = below_magic(text)
@@ -93,4 +91,4 @@ def _definition(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scop
             scope.bind(found.variable, at, found.specs.value)
         else:
             scope.hide(found.variable, at)
-    return found
+    return [found]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import copy
 import pickle
-from typing import TYPE_CHECKING, Any
+import subprocess
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError
 from envd_magic.headless.cells import split_magic
@@ -62,10 +64,8 @@ def _needs(definition: Definition) -> bool:
 def _run(path: Path, numbers: list[int], timeout: int) -> dict[int, list[dict[str, str]]]:
     """Run a notebook up to the last of some cells; give what these cells would build."""
     try:
+        import nbclient  # noqa: F401 - what needs it comes later
         import nbformat
-        from jupyter_client.kernelspec import NoSuchKernel
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellControlSignal, DeadKernelError
     except ImportError as error:
         raise EnvdMagicError(
             f"--execute needs {error.name}: pip install 'envd-magic[notebook]'"
@@ -82,17 +82,7 @@ def _run(path: Path, numbers: list[int], timeout: int) -> dict[int, list[dict[st
         if number in numbers:
             run.cells.append(_cell("hand_out()"))
             own.append(number)
-    where = {"metadata": {"path": str(path.resolve().parent)}}
-    client = NotebookClient(run, timeout=timeout, resources=where)
-    try:
-        client.execute()
-    except NoSuchKernel as error:
-        raise EnvdMagicError(
-            f"the kernel {error.name!r} that the notebook names is not here"
-        ) from error
-    except (CellControlSignal, DeadKernelError) as error:
-        number = next((n for n, cell in zip(own, run.cells, strict=True) if _failed(cell)), 0)
-        raise CellError(Problem("", f"cell {number} cannot be run: {_reason(error)}")) from error
+    _execute(run, own, path.resolve().parent, timeout)
     return {
         number: output["data"][MIME]
         for number, cell in zip(own, run.cells, strict=True)
@@ -107,13 +97,57 @@ def _cell(call: str) -> Any:
     return nbformat.v4.new_code_cell(_CALL.format(call=call))
 
 
-def _failed(cell: Any) -> bool:
-    return any(output.output_type == "error" for output in cell.get("outputs", ()))
+def _execute(run: Any, numbers: list[int], folder: Path, timeout: int) -> None:
+    """Run all cells; numbers are what to call them."""
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    begun = [0]
+    client = NotebookClient(
+        run,
+        timeout=timeout,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_start=lambda cell, cell_index: begun.append(cell_index),  # noqa: ARG005 - by name
+    )
+    # What the kernel's own process says is nothing for a terminal, unless it died.
+    with tempfile.TemporaryFile() as said:
+        try:
+            client.execute(stdout=subprocess.DEVNULL, stderr=said)
+        except NoSuchKernel as error:
+            raise EnvdMagicError(
+                f"the kernel {error.name!r} that the notebook names is not here"
+            ) from error
+        except CellTimeoutError as error:
+            reason = f"it took longer than {timeout} s; --timeout gives it more"
+            raise _unrunnable(numbers[begun[-1]], reason) from error
+        except (CellExecutionError, DeadKernelError, RuntimeError) as error:
+            reason = _reason(run.cells[begun[-1]], error)
+            if isinstance(error, DeadKernelError):
+                reason += _last_words(said)
+            raise _unrunnable(numbers[begun[-1]], reason) from error
 
 
-def _reason(error: Exception) -> str:
-    name, value = getattr(error, "ename", ""), getattr(error, "evalue", "")
-    return f"{name}: {value}".splitlines()[0] if name else str(error).splitlines()[0]
+def _unrunnable(number: int, why: str) -> CellError:
+    return CellError(
+        Problem("", f"{f'cell {number}' if number else 'the kernel'} cannot be run: {why}")
+    )
+
+
+def _reason(cell: Any, error: Exception) -> str:
+    """Say why a cell failed: what the exception of nbclient says is not always it."""
+    told = [one for one in cell.get("outputs", ()) if one.output_type == "error"]
+    name, value = (told[0].ename, told[0].evalue) if told else ("", "")
+    name, value = name or getattr(error, "ename", ""), value or getattr(error, "evalue", "")
+    text = f"{name}: {value}" if name and value else name or str(error)
+    return (text.strip().splitlines() or [type(error).__name__])[0]
+
+
+def _last_words(said: IO[bytes]) -> str:
+    """Give the last line that the kernel's process said, but for warnings of its beginning."""
+    said.seek(0)
+    lines = said.read().decode("utf-8", "replace").strip().splitlines()
+    return "".join(f": {line}" for line in lines[-1:] if " WARNING " not in line)
 
 
 def _complete(definition: Definition, pickles: list[str]) -> None:

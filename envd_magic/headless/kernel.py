@@ -42,14 +42,17 @@ def gather(line: str, text: str) -> None:
     """Evaluate a cell of ``%%envd_build``, bind its variable and keep its specs."""
     from IPython.core.getipython import get_ipython
 
-    from envd_magic.interactive.options import build_parser, expanded
+    from envd_magic.interactive.options import HelpRequested, build_parser, expanded
     from envd_magic.shell import import_flytekit
     from envd_magic.spec.cell import below_magic, specs_from_cell
     from envd_magic.spec.yaml_form import specs_from_yaml
 
     shell: Any = get_ipython()
+    try:
+        options = build_parser().parse_line(expanded(line, shell.user_ns))
+    except HelpRequested:
+        return
     import_flytekit(shell)
-    options = build_parser().parse_line(expanded(line, shell.user_ns))
     text = below_magic(text)
     specs = specs_from_yaml(text) if options.yaml else specs_from_cell(text, shell.user_ns)
     _keep(shell, line, options, specs)

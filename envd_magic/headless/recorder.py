@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, FileError
+from envd_magic.pipeline.events import Phase
 from envd_magic.records.cell import as_list, make_record, paired, write_record
 from envd_magic.records.recording import copy_recording, file_names
 
@@ -58,9 +59,13 @@ class Recorder:
 
     def ended(self, task: Task) -> None:
         """Record the end of a build, once all images of the cell have ended."""
-        if task.result is None or task.card is None or task.card.state == "stopped":
+        result = task.result
+        if result is None or task.card is None or task.card.state == "stopped":
             return
-        self._records[id(task)] = make_record(task.spec, task.result, _envd_version())
+        if result.status == "failed" and result.stage == Phase.PREPARE.value:
+            # Nothing has run: there is no engine, no envd, no such context.
+            return
+        self._records[id(task)] = make_record(task.spec, result, _envd_version())
         for cell in list(self._cells):
             own = [id(one) for _, _, one in cell.tasks]
             if id(task) in own and all(one in self._records for one in own):

@@ -181,8 +181,11 @@ class Scope:
         scope = self.variables(expression, at)
         if any(isinstance(n, ast.Name) and n.id == "ImageSpec" for n in ast.walk(expression)):
             scope.setdefault("ImageSpec", _imported("ImageSpec"))
-        code = compile(ast.Expression(expression), "<literal>", "eval")
-        return eval(code, scope)  # noqa: S307 - nothing but literals: `require_literal`
+        try:
+            code = compile(ast.Expression(expression), "<literal>", "eval")
+            return eval(code, scope)  # noqa: S307 - nothing but literals: `require_literal`
+        except Exception as error:  # whatever a literal raises: `"a" + 1`
+            raise NotLiteralError(f"{type(error).__name__}: {error}") from error
 
     def _place(self, given: _Given) -> str:
         line = getattr(given.statement, "lineno", 0)

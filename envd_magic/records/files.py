@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -27,6 +30,10 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     # A link stays one.
     target = Path(os.path.realpath(path))
+    old = target.stat() if target.exists() else None
+    if old is not None and not old.st_mode & _WRITABLE:
+        # The folder would let it be replaced.
+        raise PermissionError(errno.EACCES, "the file is read-only")
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -34,8 +41,12 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         # Nobody else reads a new file, unless the old one was read by others.
-        if target.exists():
-            Path(name).chmod(stat.S_IMODE(target.stat().st_mode))
+        if old is not None:
+            if (old.st_uid, old.st_gid) != (os.getuid(), os.getgid()):
+                # Who may not give it away keeps what is new.
+                with suppress(PermissionError):
+                    os.chown(name, old.st_uid, old.st_gid)
+            Path(name).chmod(stat.S_IMODE(old.st_mode))
         os.replace(name, target)  # noqa: PTH105
     except BaseException:
         Path(name).unlink(missing_ok=True)

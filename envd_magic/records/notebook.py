@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,10 +75,17 @@ def parse_notebook(path: Path, text: str) -> Notebook:
     """
     try:
         content = json.loads(text.removeprefix(_BOM))
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: is no notebook: its JSON is broken: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("nbformat"), int):
+    except RecursionError as error:
+        raise FileError(f"{path}: is no notebook: its JSON is nested too deeply") from error
+    except ValueError as error:
+        raise FileError(f"{path}: is no notebook: {_why_no_json(text, error)}") from error
+    if not isinstance(content, dict) or "nbformat" not in content:
         raise FileError(f"{path}: is no notebook: it is JSON, without an nbformat")
+    for name in ("nbformat", "nbformat_minor"):
+        # nbformat itself stumbles over what is no whole number; it takes a missing one for 0.
+        if type(content.get(name, 0)) is not int:
+            value = json.dumps(content[name])[:60]
+            raise FileError(f"{path}: is no valid notebook: its {name} is {value}, no whole number")
     found = content["nbformat"]
     if found < _FORMAT:
         raise FileError(
@@ -97,10 +105,21 @@ def parse_notebook(path: Path, text: str) -> Notebook:
     )
 
 
+def _why_no_json(text: str, error: ValueError) -> str:
+    if not text.strip():
+        return "it is empty"
+    if text.startswith("version https://git-lfs."):
+        return "it is a pointer of Git LFS; run: git lfs pull"
+    if re.search(r"^<{7} .*^={7}$.*^>{7} ", text, re.MULTILINE | re.DOTALL):
+        return "it has the marks of a merge conflict"
+    return f"its JSON is broken: {error}"
+
+
 def _cell(number: int, cell: dict[str, Any]) -> Cell:
-    source = cell["source"]
-    text = source if isinstance(source, str) else "".join(source)
-    return Cell(number, cell["cell_type"], text, cell.get("id", ""), cell["metadata"])
+    # Later formats may have kinds of cells without any of these; they hold no code.
+    source, metadata = cell.get("source", ""), cell.get("metadata", {})
+    text = source if isinstance(source, str) else "".join(map(str, source))
+    return Cell(number, str(cell.get("cell_type")), text, cell.get("id", ""), metadata)
 
 
 def what_is_invalid(content: dict[str, Any]) -> str:
@@ -108,9 +127,9 @@ def what_is_invalid(content: dict[str, Any]) -> str:
     # 150 ms to import.
     import nbformat
 
-    # nbformat adds what is missing, and warns about it; the file keeps its form.
-    checked = copy.deepcopy(content)
     try:
+        # nbformat adds what is missing, and warns about it; the file keeps its form.
+        checked = copy.deepcopy(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Names that a minor version has not yet are no hindrance: Jupyter opens such files.
@@ -120,5 +139,10 @@ def what_is_invalid(content: dict[str, Any]) -> str:
             f" {part + 1}" if isinstance(part, int) else f" {part}" for part in error.absolute_path
         )
         at = f" (at{where.replace(' cells ', ' cell ')})" if where else ""
-        return f"{str(error.message)[:200]}{at}"
+        # These would tell all of a cell, and not what is wrong in it.
+        unclear = error.validator in ("anyOf", "oneOf")
+        what = "it has a form that no such part has" if unclear else str(error.message)[:120]
+        return f"{what}{at}"
+    except RecursionError:
+        return "its JSON is nested too deeply"
     return ""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: What tracebacks name as the file of a cell's code.
 CELL_FILE = "<envd_build cell>"
+# Characters of a line that a message shows.
+_SHOWN = 100
 _UNKNOWN = re.compile(r"\bImageSpec\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
@@ -87,7 +89,8 @@ def _parse(text: str) -> ast.Module:
     try:
         tree = ast.parse(text, CELL_FILE)
     except SyntaxError as error:
-        line = f" in line {error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
+        shown = (error.text or "").strip()[:_SHOWN]
+        line = f" in line {error.lineno}: {shown}" if error.lineno else ""
         raise _error(f"{error.msg}{line}") from error
     except ValueError as error:
         # What Python before 3.11.4 says of null bytes.
