@@ -26,12 +26,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from envd_magic.diagnosis.model import Diagnosis
     from envd_magic.spec.problems import Problem
     from envd_magic.verification.result import Verification
 
 
 class EnvdMagicError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    What a build has raised has a ``diagnosis``: why it failed, and what helps.
+    """
+
+    diagnosis: Diagnosis | None = None
 
     def _render_traceback_(self: BaseException) -> list[str]:
         """Show the message alone in IPython: where in our code it was raised helps nobody."""

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.ask import Ask
 from envd_magic.diagnosis.fixes.indexes import host_of
-from envd_magic.diagnosis.model import UNKNOWN, Diagnosis
+from envd_magic.diagnosis.model import UNKNOWN, Diagnosis, Fix
 from envd_magic.diagnosis.places import ignored_versions
 from envd_magic.diagnosis.rules import rules_for
 from envd_magic.diagnosis.view import View, groups
 from envd_magic.spec.secrets import spec_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flytekit import ImageSpec
 
-    from envd_magic.diagnosis.model import Failure, Fix
+    from envd_magic.diagnosis.model import Failure
     from envd_magic.diagnosis.rule import Rule
     from envd_magic.diagnosis.view import Place
 
@@ -73,7 +75,7 @@ def diagnose(spec: ImageSpec, failure: Failure, ask: Ask | None = None) -> Diagn
         item=None if place.item is None else hide(place.item),
         cause=hide(_short(cause, _LONGEST)),
         evidence=tuple(map(hide, _evidence(view, match))),
-        fixes=_fixes(rule, view, match, place, ask),
+        fixes=tuple(_hidden(fix, hide) for fix in _fixes(rule, view, match, place, ask)),
         certain=rule.certain and place.sure,
     )
 
@@ -100,6 +102,13 @@ def _fixes(rule: Rule, view: View, match: re.Match[str], place: Place, ask: Ask)
             key = (repr(fix.changes),) if fix.changes else (fix.text,)
             found.setdefault(key, fix)
     return tuple(found.values())[:_MOST_FIXES]
+
+
+def _hidden(fix: Fix, hide: Callable[[str], str]) -> Fix:
+    """Take secrets out; a change that has one in it is told, and is the user's to make."""
+    values = repr(fix.changes)
+    changes = fix.changes if hide(values) == values else ()
+    return Fix(hide(fix.text), changes, hide(fix.command))
 
 
 def _words(view: View, match: re.Match[str], place: Place) -> dict[str, str]:

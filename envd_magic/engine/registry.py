@@ -95,6 +95,26 @@ def image_in_registry(image: str, digest: str) -> ImageInfo:
     return ImageInfo(id=digest, config=found.get("config") or {}, platform=platform)
 
 
+def tags_of(image: str, seconds: float) -> list[str]:
+    """Give the tags in the repository of an image.
+
+    Parameters
+    ----------
+    image
+        Its name, with a tag.
+    seconds
+        How long one answer may take.
+
+    Raises
+    ------
+    EngineError
+        If the registry does not tell.
+    """
+    registry = _Registry(image, f"list the tags of {image}", EngineError, seconds)
+    found = registry.json("list", kind="tags").get("tags")
+    return [str(tag) for tag in found or ()]
+
+
 class _Registry:
     """Requests for one repository.
 
@@ -106,9 +126,14 @@ class _Registry:
         As in "cannot {doing}".
     error
         What is raised.
+    seconds
+        How long one answer may take.
     """
 
-    def __init__(self, image: str, doing: str, error: type[EngineError]) -> None:
+    def __init__(
+        self, image: str, doing: str, error: type[EngineError], seconds: float = _TIMEOUT
+    ) -> None:
+        self.seconds = seconds
         self.doing = doing
         self.error = error
         domain, slash, path = image.rpartition(":")[0].partition("/")
@@ -138,10 +163,10 @@ class _Registry:
         for scheme in self.schemes:
             url = f"{scheme}://{self.host}/v2/{self.path}/{kind}/{reference}"
             try:
-                answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
+                answer = self.session.request(method, url, timeout=self.seconds, **options)
                 if answer.status_code == requests.codes.unauthorized:
                     self._log_in(answer.headers.get("WWW-Authenticate", ""))
-                    answer = self.session.request(method, url, timeout=_TIMEOUT, **options)
+                    answer = self.session.request(method, url, timeout=self.seconds, **options)
             except requests.exceptions.SSLError as error:
                 if scheme == self.schemes[-1]:
                     raise self._failed(error) from error
@@ -171,6 +196,6 @@ class _Registry:
             return
         fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = fields.pop("realm", "")
-        token = self.session.get(realm, params=fields, auth=login, timeout=_TIMEOUT).json()
+        token = self.session.get(realm, params=fields, auth=login, timeout=self.seconds).json()
         bearer = token.get("token") or token.get("access_token")
         self.session.headers["Authorization"] = f"Bearer {bearer}"

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envd_magic.diagnosis.model import Diagnosis
 from envd_magic.pipeline import events as kinds
 from envd_magic.pipeline.result import BuildResult, Step
 from envd_magic.verification.result import from_json as from_verification
@@ -89,4 +90,6 @@ def result_from_json(told: dict[str, Any]) -> BuildResult:
     values["log_file"] = Path(values["log_file"]) if values.get("log_file") else None
     if values.get("verification"):
         values["verification"] = from_verification(values["verification"])
+    if values.get("diagnosis"):
+        values["diagnosis"] = Diagnosis.from_json(values["diagnosis"])
     return BuildResult(**values)

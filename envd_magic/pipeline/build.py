@@ -18,14 +18,9 @@ from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.dependencies import Wanted, user_key
-from envd_magic.pipeline.events import (
-    Finished,
-    Notice,
-    Phase,
-    PhaseChanged,
-    Started,
-)
+from envd_magic.pipeline.events import Finished, Notice, Phase, PhaseChanged, Started
 from envd_magic.pipeline.existing import find_existing
+from envd_magic.pipeline.explain import explain, of_the_base, refused
 from envd_magic.pipeline.increments import InstalledStore
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.leftovers import Leftovers
@@ -35,11 +30,11 @@ from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
+from envd_magic.pipeline.witness import Witness
 from envd_magic.recipe.asked import asked
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.secrets import spec_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +83,9 @@ def build_prepared(prepared: Prepared, options: Options) -> BuildResult:
         # What the base takes its minutes for is not changed by them.
         prepared.keep_files()
         # No task runs in the base: what it lacks for that the spec may have.
-        build_prepared(prepared.base, replace(options, force=False, no_cache=False, pickled=False))
+        with of_the_base():
+            below = replace(options, force=False, no_cache=False, pickled=False)
+            build_prepared(prepared.base, below)
     with _refusals_noted(prepared.spec):
         options = replace(options, listener=Keeper(prepared.spec, options))
         build = _Build(prepared, options)
@@ -102,15 +99,7 @@ def _refusals_noted(spec: ImageSpec) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        refused = BuildResult(
-            image=str(spec.name),
-            digest="",
-            status="failed",
-            seconds=time.monotonic() - started,
-            error=spec_secrets(spec).mask(str(error)),
-            stage=Phase.PREPARE.value,
-        )
-        _last[:] = [refused]
+        _last[:] = [refused(error, spec, time.monotonic() - started)]
         raise
 
 
@@ -125,8 +114,9 @@ class _Build:
         self.recipe = prepared.recipe
         self.push = wants_push(self.spec, options.push)
         self.stop = options.stop or Stop()
+        self.witness = Witness(options.listener)
         self.log = BuildLog(
-            self.recipe.image, prepared.secrets, options.listener, options.log_folder, self.stop
+            self.recipe.image, prepared.secrets, self.witness, options.log_folder, self.stop
         )
         self.log.recipe = self.recipe
         self.engine = Engine()
@@ -153,7 +143,9 @@ class _Build:
             if isinstance(error, KeyboardInterrupt) or self.stop.asked:
                 self._ended(self._result("stopped", "The build was stopped"))
                 raise BuildInterrupted(f"The build of {self.recipe.image} was stopped") from error
-            self._ended(self._result("failed", self.log.secrets.mask(str(error))))
+            failed = self._result("failed", self.log.secrets.mask(str(error)))
+            why = explain(error, self.spec, self.witness, self.log.secrets, self.engine)
+            self._ended(replace(failed, diagnosis=why))
             raise
         self._ended(result)
         return result

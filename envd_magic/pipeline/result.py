@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from envd_magic.diagnosis.model import Diagnosis
     from envd_magic.verification.result import Verification
 
 
@@ -65,6 +66,8 @@ class BuildResult:
         Where it ended, as people read it.
     verification
         What was compared with what was asked for; None if nothing was.
+    diagnosis
+        Why it failed, as far as that is known; None if it did not.
     """
 
     image: str
@@ -80,3 +83,4 @@ class BuildResult:
     size: int = 0
     stage: str = ""
     verification: Verification | None = None
+    diagnosis: Diagnosis | None = None

@@ -163,3 +163,11 @@ def _elsewhere(inner: str) -> str | None:
             if pattern.search(path.name) and path.is_file():
                 return path.as_posix()
     return None
+
+
+def try_it(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let the command be tried by hand."""
+    yield Fix(
+        "try the command by hand; what is installed before it is not in the base image",
+        command=f"docker run --rm -it {view.base} bash",
+    )

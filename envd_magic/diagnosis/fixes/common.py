@@ -27,9 +27,9 @@ def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     if wanted in plain:
         return [plain[wanted]] if plain[wanted] != name else []
     found = difflib.get_close_matches(wanted, plain, n=most + 3, cutoff=ALIKE)
-    # Letters that stand in another order make a likelier mistake than others.
-    found.sort(key=lambda one: sorted(one) != sorted(wanted))
-    return [plain[one] for one in found[:most]]
+    # Letters in another order make a mistake that hides nothing else.
+    turned = [one for one in found if sorted(one) == sorted(wanted)]
+    return [plain[one] for one in (turned or found)[:most]]
 
 
 def _plain(name: str) -> str:

@@ -36,6 +36,8 @@ def close_image(view: View, _match: re.Match[str], place: Place, ask: Ask) -> It
     for one in list(dict.fromkeys(found))[:2]:
         change = Change("base_image", "set", one)
         yield Fix(f"take {one}, which is there", (change,))
+    if not found:
+        yield Fix("check the name of the base image and its tag", command=f"docker pull {wanted}")
 
 
 def log_in(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -60,12 +62,15 @@ def registry_certificate(view: View, _m: re.Match[str], _p: Place, _ask: Ask) ->
     )
 
 
-def check_registry(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+def check_registry(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Let the name and the network be looked at."""
-    where = f" in {place.field}" if place.field else ""
+    named = place.field in ("base_image", "registry")
+    host = groups(match).get("host") or view.registry
     yield Fix(
-        f"check the name{where}, and whether the engine reaches it",
-        command=f"curl -I https://{view.registry}/v2/",
+        f"check the name in {place.field}, and whether the engine reaches it"
+        if named
+        else f"look whether the engine reaches {host}",
+        command=f"curl -I https://{host}/v2/",
     )
 
 

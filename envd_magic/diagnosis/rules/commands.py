@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
         r"PermissionError: \[Errno 13\] Permission denied: '(?P<what2>[^']+)'|"
         r"cannot (?:touch|create|open|remove|access|copy|make)[^\n]*'(?P<what3>[^']+)': "
         r"Permission denied|(?P<what4>\S+): Permission denied|[Pp]ermission denied",
-        "{what} may not be used so",
+        "the command may not use {what}",
         places.command,
         (commands.run_with_shell, commands.make_executable),
     ),
@@ -139,6 +139,7 @@ RULES: tuple[Rule, ...] = (
         r"(?P<what>syntax error[^\n]*)",
         "the shell does not understand the command: {what}",
         places.command,
+        (commands.try_it,),
     ),
     Rule(
         "command-failed",
@@ -146,11 +147,13 @@ RULES: tuple[Rule, ...] = (
         r"(?![\s\S]*^Traceback)",
         "the command ended with exit code {code}: {what}",
         places.command,
+        (commands.try_it,),
     ),
     Rule(
         "command-failed",
         r"(?P<what>)",
         "the command ended with exit code {code}",
         places.command,
+        (commands.try_it,),
     ),
 )

@@ -246,7 +246,7 @@ RULES: tuple[Rule, ...] = (
         r"Ignored the following (?:yanked )?versions that require a different python[ -]version: "
         r"(?P<asks>[^\n]+)\n(?:[^\n]*\n)*?[^\n]*satisfies the requirement "
         rf"{_NAME}(?P<spec>[^\s(;]*)[^\n]*\(from versions: (?P<versions>[^)\n]*)\)",
-        "{name}{spec} is for another Python than the image's ({wanted})",
+        "{item} is for another Python than the image's ({wanted})",
         places.for_other_python,
         (requirements.python_for, requirements.close_version),
     ),
