@@ -225,4 +225,4 @@ def test_dockers_variables_count_before_its_current_context(
     monkeypatch.delenv("DOCKER_HOST")
     docker_context(home, "lab", lab.docker_host)
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
-    assert Engine().environment() == {"DOCKER_HOST": f"unix://{home}/gone.sock"}
+    assert Engine().environment()["DOCKER_HOST"] == f"unix://{home}/gone.sock"

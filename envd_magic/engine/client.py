@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-import os
+import re
 import socket
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from envd_magic.engine.address import Address, find_address, unreachable
+from envd_magic.engine.bridge import Bridge, ssh_bridge
 from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 # The longest that one answer of the engine may take, in seconds; pulls and builds answer in pieces.
 _TIMEOUT = 120
+#: The oldest API with the BuildKit that envd drives.
+OLDEST_API = (1, 40)
 
 
 class Engine:
     """A connection to the engine; it is made at the first use and closed with :meth:`close`.
 
-    ``DOCKER_HOST`` counts first, then the current context of docker's command line.
+    Parameters
+    ----------
+    address
+        Where it is; None finds it as docker's command line does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address | None = None) -> None:
         self._client: Any = None
-        self._settings: Mapping[str, Any] | None = None
         self._identity = ""
+        self._address = address
+        self._bridge: Bridge | None = None
         self._answers: WeakSet[Any] = WeakSet()
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        """Address and TLS files: ``base_url``, ``ca``, ``cert``, ``key``."""
-        if self._settings is None:
-            self._settings = _settings()
-        return self._settings
+    def address(self) -> Address:
+        """Where it is.
+
+        Raises
+        ------
+        EngineError
+            If that cannot be found out.
+        """
+        if self._address is None:
+            self._address = find_address()
+        return self._address
+
+    def lead_to(self, address: Address | None) -> None:
+        """Be another engine from now on; None leaves it as it is."""
+        if address is not None:
+            self.close()
+            self._address, self._identity = address, ""
 
     @property
     def api(self) -> Any:
@@ -45,25 +64,25 @@ class Engine:
         Raises
         ------
         EngineError
-            If no engine answers.
+            If no engine answers, or one that is too old.
         """
         if self._client is None:
             # 0.2 s to import.
-            import docker
             from docker.errors import DockerException
-            from docker.utils import kwargs_from_env
 
-            named = ("base_url", "tls")
-            where = {key: self.settings[key] for key in named if key in self.settings}
             try:
-                self._client = docker.APIClient(
-                    **(where or kwargs_from_env()),
-                    version="auto",
-                    timeout=_TIMEOUT,
-                    use_ssh_client=True,
-                )
+                client = _connect(self.here().settings(), sparing=self.address.is_ssh)
             except DockerException as error:
-                raise EngineError(unreachable(error)) from error
+                said = self._bridge.said if self._bridge is not None else ""
+                raise unreachable(self.address, said or _innermost(error)) from error
+            if tuple(map(int, client.api_version.split("."))) < OLDEST_API:
+                wanted = ".".join(map(str, OLDEST_API))
+                raise EngineError(
+                    f"The Docker engine at {self.address} is too old: it speaks API "
+                    f"{client.api_version}, and a build needs {wanted} or later (Docker 19.03). "
+                    "Update it, or name another engine."
+                )
+            self._client = client
             self._client.hooks["response"].append(self._remember)
         return self._client
 
@@ -101,15 +120,17 @@ class Engine:
             ]
         return max(found, default=None)
 
+    def here(self) -> Address:
+        """Give the address that programs on this machine can use, until :meth:`close`."""
+        if not self.address.is_ssh:
+            return self.address
+        if self._bridge is None:
+            self._bridge = ssh_bridge(self.address.host)
+        return Address(self._bridge.address)
+
     def environment(self) -> dict[str, str]:
-        """Variables that lead envd to the same engine; it knows nothing of docker's contexts."""
-        if "base_url" not in self.settings:
-            return {}
-        found = {"DOCKER_HOST": str(self.settings["base_url"])}
-        if self.settings.get("certificates"):
-            found["DOCKER_CERT_PATH"] = str(self.settings["certificates"])
-            found["DOCKER_TLS_VERIFY"] = "1"
-        return found
+        """Variables that lead envd to the same engine."""
+        return self.here().environment()
 
     def abort(self) -> None:
         """End what the engine is telling, from another thread too; it gives up what it does."""
@@ -128,6 +149,43 @@ class Engine:
             self.abort()
             self._client.close()
             self._client = None
+        if self._bridge is not None:
+            self._bridge.close()
+            self._bridge = None
+
+
+def _connect(settings: dict[str, Any], *, sparing: bool) -> Any:
+    """Make the SDK's client.
+
+    Parameters
+    ----------
+    settings
+        Of the SDK.
+    sparing
+        True if a connection costs time: one is then used again.
+    """
+    import docker
+    from docker.transport import UnixHTTPAdapter
+
+    class Client(docker.APIClient):  # type: ignore[misc, unused-ignore]
+        """Takes the engine's own CA, where REQUESTS_CA_BUNDLE would take its place."""
+
+        def merge_environment_settings(
+            self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            own = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+    class OnePool(UnixHTTPAdapter):  # type: ignore[misc, unused-ignore]
+        """Keeps connections for all URLs together, where the SDK has a pool for each URL."""
+
+        def get_connection(self, _url: str, proxies: Any = None) -> Any:
+            return super().get_connection("http+docker://localhost", proxies)
+
+    client = Client(**settings, version="auto", timeout=_TIMEOUT)
+    if sparing:
+        client.mount("http+docker://", OnePool(f"http+{settings['base_url']}", _TIMEOUT))
+    return client
 
 
 @contextmanager
@@ -154,7 +212,11 @@ def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[Non
 
 def _innermost(error: BaseException) -> str:
     """Give the system's own words for why there is no connection, out of all that is around."""
-    found, seen, waiting = str(error), set(), [error]
+    # What the SDK adds is about the SDK.
+    text = re.sub(
+        r"^Error while fetching server API version: |\. TLS configurations.*", "", str(error)
+    )
+    found, seen, waiting = text, set(), [error]
     while waiting:
         one = waiting.pop()
         if id(one) in seen:
@@ -164,41 +226,4 @@ def _innermost(error: BaseException) -> str:
             found = one.strerror
         inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
         waiting += [item for item in inner if isinstance(item, BaseException)]
-    return found
-
-
-def unreachable(error: BaseException) -> str:
-    """Say that there is no engine, and what to do."""
-    host = os.environ.get("DOCKER_HOST") or "the default socket"
-    text = _innermost(error)
-    if "Permission denied" in text:
-        how = (
-            "This user may not use it: add the user to the group docker, or use a rootless engine."
-        )
-    else:
-        how = "Start the engine, or let DOCKER_HOST name one that runs."
-    return f"No Docker engine answers at {host}: {text}. {how}"
-
-
-def _settings() -> Mapping[str, Any]:
-    """Read the current context of docker's command line, unless DOCKER_HOST says it all."""
-    if os.environ.get("DOCKER_HOST"):
-        return {}
-    # Of the SDK's settings only the form on disk is stable across its versions.
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
-    name = os.environ.get("DOCKER_CONTEXT")
-    try:
-        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-    except DockerException as error:
-        raise EngineError(f"docker's context {name or ''!r} cannot be read: {error}") from error
-    if context is None:
-        raise EngineError(f"There is no docker context {name!r}; see: docker context ls")
-    if context.Name == "default" or not context.Host:
-        return {}
-    found: dict[str, Any] = {"base_url": context.Host}
-    if (tls := context.TLSConfig) is not None and tls.ca_cert:
-        found["certificates"] = Path(tls.ca_cert).parent
-        found["tls"] = tls
     return found

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from envd_magic.engine.address import docker_folder
 from envd_magic.paths import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MOST = 50
 
@@ -37,9 +41,8 @@ def _kept() -> list[str]:
 
 
 def _logged_in() -> list[str]:
-    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     try:
-        content = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+        content = json.loads((docker_folder() / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     names = [*content.get("auths", {}), *content.get("credHelpers", {})]

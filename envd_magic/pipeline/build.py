@@ -166,7 +166,7 @@ class _Build:
         docker = self.engine.environment() if home.has_engine else {}
         environment = home.environment(docker, telemetry=self.options.telemetry)
         commands = Commands(program, environment, self.log)
-        self.leftovers.sweep(engine=home.has_engine)
+        self.leftovers.sweep(self.engine.here() if home.has_engine else None)
         if home.has_engine:
             self._with_engine(commands, home)
         else:

@@ -87,8 +87,8 @@ def write_recipe(recipe: Recipe) -> Path:
 
 
 def sweep() -> None:
-    """Delete the build folders of processes that are no more: they may hold credentials."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    """Delete the folders of processes that are no more: those of builds may hold credentials."""
+    for path in Path(tempfile.gettempdir()).glob("envd_magic-*"):
         # Anybody may write there: only what is ours, and no link of somebody's.
         if is_abandoned(path.name) and _is_own_folder(path):
             _delete(path)

@@ -14,6 +14,7 @@ from envd_magic.pipeline import folders
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from envd_magic.engine.address import Address
 
 # Private names of this process that an engine would not give up; it may do so later.
 _KEPT: set[str] = set()
@@ -30,13 +31,13 @@ class Leftovers:
         """Try again, at the next build, to take away names that this process could not."""
         _KEPT.update(names)
 
-    def sweep(self, *, engine: bool) -> None:
+    def sweep(self, engine: Address | None) -> None:
         """Begin.
 
         Parameters
         ----------
         engine
-            Is there an engine to sweep as well?
+            The engine to sweep as well, if there is one.
         """
         self._thread = threading.Thread(
             target=_sweep, args=(engine,), name="envd_magic-leftovers", daemon=True
@@ -49,11 +50,11 @@ class Leftovers:
             self._thread.join()
 
 
-def _sweep(with_engine: bool) -> None:  # noqa: FBT001
+def _sweep(address: Address | None) -> None:
     folders.sweep()
-    if not with_engine:
+    if address is None:
         return
-    engine = Engine()
+    engine = Engine(address)
     # What cannot be taken away now is by a later build.
     with suppress(EngineError):
         kept = tuple(_KEPT)

@@ -41,15 +41,22 @@ def ensure_engine(state: Path) -> str:
     return own
 
 
-def start_own(state: Path) -> tuple[str, int]:
+def start_own(state: Path, *options: str) -> tuple[str, int]:
     """Start an engine of a folder's own, beside whatever others there are.
+
+    Parameters
+    ----------
+    state
+        The folder.
+    options
+        Of dockerd, beside those of the lab's.
 
     Returns
     -------
     tuple of str and int
         Its address and its process number; :func:`stop_engine` ends it.
     """
-    _start(state)
+    _start(state, *options)
     pid = engine_pid(state)
     if pid is None:
         raise LabError("the engine has ended")
@@ -99,7 +106,7 @@ def stop_engine(state: Path) -> bool:
     return stopped
 
 
-def _start(state: Path) -> None:
+def _start(state: Path, *options: str) -> None:
     if os.geteuid() != 0:
         raise LabError("no Docker engine answers, and only root can start one")
     need(["dockerd", "ip", "iptables"])
@@ -125,6 +132,7 @@ def _start(state: Path) -> None:
         *("--containerd-plugins-namespace", "envdlab-plugins"),
         *("--shutdown-timeout", "5"),
         *("--log-level", "warn"),
+        *options,
     )
     daemon.wait(lambda: answers(_host(state)))
 

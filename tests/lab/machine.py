@@ -29,6 +29,8 @@ PACKAGES = {
     "dockerd": "docker.io",
     "ip": "iproute2",
     "iptables": "iptables",
+    "openssl": "openssl",
+    "sshd": "openssh-server",
 }
 _LOCK = "lab.lock"
 _POLICY = Path("/usr/sbin/policy-rc.d")

@@ -1,0 +1,185 @@
+"""A socket of our own that leads on to a place elsewhere.
+
+envd speaks plain sockets alone: it knows neither ``ssh://`` nor, for a BuildKit over TCP, TLS. A
+bridge listens on a socket that only this user can open, and each connection to it goes on as ssh
+or TLS would have it. Nothing of it outlives this process: ssh ends with the connection it serves.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from envd_magic.errors import EngineError
+from envd_magic.owner import private_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds for ssh to find the other machine, and to end when it is told to.
+_CONNECT = 20
+_PATIENCE = 2
+_MOST_SAID = 2000
+
+
+class Bridge:
+    """A socket that leads elsewhere; it listens until :meth:`close`.
+
+    Parameters
+    ----------
+    lead
+        Serves one connection until its end, on a thread of its own; gives what went wrong, "" if
+        nothing did.
+    """
+
+    def __init__(self, lead: Callable[[socket.socket, Bridge], str]) -> None:
+        self._lead = lead
+        self._folder = Path(tempfile.mkdtemp(prefix=f"envd_magic-{private_name()}-"))
+        self.path = self._folder / "s"
+        self.said = ""
+        self._open: set[socket.socket | subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._listener.bind(str(self.path))
+        except OSError as error:
+            # A socket's path has 107 bytes at most.
+            self.close()
+            raise EngineError(f"No socket can be made in {self._folder}: {error}") from error
+        self._listener.listen(64)
+        threading.Thread(target=self._serve, name="envd_magic-bridge", daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        """As ``DOCKER_HOST`` has it."""
+        return f"unix://{self.path}"
+
+    def keep(self, held: socket.socket | subprocess.Popen[bytes]) -> None:
+        """Have something end with the bridge."""
+        with self._lock:
+            self._open.add(held)
+            closed = self._closed
+        if closed:
+            _end(held)
+
+    def drop(self, held: socket.socket | subprocess.Popen[bytes]) -> None:
+        """Forget what has ended."""
+        with self._lock:
+            self._open.discard(held)
+
+    def close(self) -> None:
+        """End every connection, and listen no more."""
+        with self._lock:
+            self._closed = True
+            held, self._open = self._open, set()
+        with suppress(OSError):
+            # Wakes the thread that accepts, which a close alone does not.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in held:
+            _end(one)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._one, args=(connection,), name="envd_magic-bridged", daemon=True
+            ).start()
+
+    def _one(self, connection: socket.socket) -> None:
+        try:
+            said = self._lead(connection, self)
+        except OSError as error:
+            said = str(error)
+        if said and not self._closed:
+            self.said = said
+        # After that: who sees the end asks why.
+        connection.close()
+
+
+def _end(held: socket.socket | subprocess.Popen[bytes]) -> None:
+    if isinstance(held, socket.socket):
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+        return
+    held.terminate()
+    try:
+        held.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        held.kill()
+
+
+def ssh_bridge(host: str) -> Bridge:
+    """Lead to the engine of another machine, as docker's command line does.
+
+    Parameters
+    ----------
+    host
+        As ``ssh://user@machine:port``, with the path of the engine's socket if that is another.
+
+    Raises
+    ------
+    EngineError
+        If it is no such address.
+    """
+    command = ssh_command(host)
+
+    def lead(connection: socket.socket, bridge: Bridge) -> str:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
+                stderr=subprocess.PIPE,
+                # A terminal's Ctrl-C is for the build; ssh ends after it.
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            return "there is no program ssh"
+        bridge.keep(process)
+        with process:
+            said = process.stderr.read() if process.stderr is not None else b""
+        bridge.drop(process)
+        text = said[-_MOST_SAID:].decode("utf-8", "replace").strip()
+        return (text or f"ssh ended with status {process.returncode}") if process.returncode else ""
+
+    return Bridge(lead)
+
+
+def ssh_command(host: str) -> list[str]:
+    """Give ssh's command line for an address; see :func:`ssh_bridge`."""
+    try:
+        parts = urlsplit(host)
+        port = parts.port
+    except ValueError as error:
+        raise EngineError(f"{host!r} is no address of an engine: {error}") from error
+    # Not `hostname`, which is in small letters: names in ssh's configuration may have others.
+    machine = re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2]).strip("[]")
+    # ssh would take a name that begins with a dash for an option.
+    if parts.password:
+        raise EngineError(
+            f"ssh://…@{machine} is no address of an engine: ssh takes no password in it"
+        )
+    if not machine or machine.startswith("-") or parts.query or parts.fragment:
+        raise EngineError(f"{host!r} is no address of an engine: as ssh://user@machine:22")
+    command = ["ssh", "-T", "-o", f"ConnectTimeout={_CONNECT}"]
+    # Nobody is there to type a password.
+    command += ["-o", "BatchMode=yes"]
+    command += ["-l", parts.username] if parts.username else []
+    command += ["-p", str(port)] if port else []
+    path = parts.path.rstrip("/")
+    engine = ["--host", f"unix://{path}"] if path else []
+    return [*command, "--", machine, "docker", *engine, "system", "dial-stdio"]
