@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.pipeline.build import build_spec, last_result
+from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.folders import write_recipe
+from envd_magic.pipeline.last import last_result, own_result
 from envd_magic.pipeline.options import Options
 from envd_magic.recipe.compose import compose
 from envd_magic.spec.cell import with_options
@@ -90,7 +91,7 @@ def build(  # noqa: PLR0913 - all but the spec by name
     except Exception as error:
         from envd_magic.view.failures import print_failure
 
-        print_failure(error, spec, last_result())
+        print_failure(error, spec, own_result())
         raise
 
 

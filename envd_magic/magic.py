@@ -119,6 +119,7 @@ class EnvdMagic(Settings):
             how,
             stop,
             options.variable,
+            options.jobs or self.setting("at_once"),
         )
         build = self.jobs.start if options.background else self.jobs.run
         build(job, quiet=options.quiet, tail=self.setting("tail"))

@@ -39,7 +39,8 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
         EnvdMagicError
             If it cannot be built; the spec has then been printed, secrets masked.
         """
-        from envd_magic.pipeline.build import build_spec, last_result
+        from envd_magic.pipeline.build import build_spec
+        from envd_magic.pipeline.last import own_result
         from envd_magic.pipeline.options import Options
         from envd_magic.view.failures import print_failure
         from envd_magic.view.plain import PlainView
@@ -52,7 +53,7 @@ class EnvdImageSpecBuilder(ImageSpecBuilder):
             finally:
                 view.flush()
         except Exception as error:
-            print_failure(error, image_spec, last_result())
+            print_failure(error, image_spec, own_result())
             raise
         return result.image
 

@@ -93,6 +93,26 @@ def test_notebook_that_a_program_runs_has_plain_lines_and_stays_small(folder: Pa
     assert len(nbformat.writes(book)) < _MB // 2
 
 
+def test_builds_at_once_in_a_notebook_that_a_program_runs_have_their_lines_by_themselves(
+    folder: Path,
+) -> None:
+    specs = f"[{far('first')}, {far('second')}]"
+    cells = ["%load_ext envd_magic", f"%%envd_build x\n{specs}"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    NotebookClient(book, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = book.cells[1].outputs
+    ends = [number for number, out in enumerate(outputs) if out.output_type == "display_data"]
+    assert len(ends) == 2
+    begin = 0
+    for end, name in zip(ends, ("first", "second"), strict=True):
+        assert outputs[end].data["text/plain"].startswith(f"Built: localhost:30000/{name}:")
+        lines = "".join(out.text for out in outputs[begin:end])
+        assert lines.count("the last line") == 1
+        assert lines.count("localhost:30000/") == lines.count(f"localhost:30000/{name}:") > 0
+        begin = end + 1
+    assert len(outputs) == begin
+
+
 def test_output_that_goes_to_a_file_is_plain_lines(folder: Path) -> None:
     code = f"%load_ext envd_magic\n%envd build {far('filed')!r}"
     target = folder / "output"

@@ -174,7 +174,7 @@ def test_cancelling_asks_which_where_several_run(notebook: Kernel, gate: Gates) 
 def test_builds_that_wait_for_one_that_fails_do_not_wait_for_ever(
     notebook: Kernel, gate: Gates
 ) -> None:
-    cell = begin(notebook, gate, "ahead", "behind")
+    cell = begin(notebook, gate, "ahead", "behind", options="--jobs 1")
     assert cell.outputs[1].startswith("Building: behind")
     assert "Waiting" in cell.outputs[1]
     gate.open("ahead", "fail")
@@ -183,16 +183,82 @@ def test_builds_that_wait_for_one_that_fails_do_not_wait_for_ever(
     assert cell.outputs[1].startswith("Stopped: behind")
 
 
-def test_several_specs_are_built_one_after_another_and_bound_as_a_list(
-    notebook: Kernel, gate: Gates
-) -> None:
+def test_several_specs_are_built_at_once_and_bound_as_a_list(notebook: Kernel, gate: Gates) -> None:
+    cell = notebook.start(f"%%envd_build both\n[{gate.spec('left')}, {gate.spec('right')}]")
+    at_gate(gate, "left")
+    at_gate(gate, "right")
     gate.open("left")
     gate.open("right")
-    cell = notebook.run(f"%%envd_build both\n[{gate.spec('left')}, {gate.spec('right')}]")
-    assert cell.error is None, cell.error_text
+    assert cell.finish().error is None, cell.error_text
+    assert [text.partition(":")[2].split(":")[1] for text in cell.outputs] == [
+        "30000/left",
+        "30000/right",
+    ]
     assert [text.split(":")[0] for text in cell.outputs] == ["Built", "Built"]
     assert "@task(container_image=both[1])" in cell.outputs[1]
     assert value(notebook, "[spec.name for spec in both]") == "['left', 'right']"
+
+
+def test_each_of_several_has_its_own_output_and_place_whichever_ends_first(
+    notebook: Kernel, gate: Gates
+) -> None:
+    cell = begin(notebook, gate, "slow", "quick", options="pair")
+    at_gate(gate, "quick")
+    assert "at the gate slow" not in cell.outputs[1]
+    gate.open("quick")
+    deadline = time.monotonic() + 30
+    while not cell.outputs[1].startswith("Built: "):
+        assert time.monotonic() < deadline
+        notebook.run("pass")
+    assert "@task(container_image=pair[1])" in cell.outputs[1]
+    assert value(notebook, "[one and one.name for one in pair]") == "[None, 'quick']"
+    gate.open("slow")
+    assert notebook.run("%envd wait").error is None
+    assert value(notebook, "[one and one.name for one in pair]") == "['slow', 'quick']"
+
+
+def test_one_that_fails_lets_those_that_run_end_and_no_other_begin(
+    notebook: Kernel, gate: Gates
+) -> None:
+    cell = begin(notebook, gate, "fails", "lasts", "unborn", options="three --jobs 2")
+    at_gate(gate, "lasts")
+    gate.open("fails", "fail")
+    deadline = time.monotonic() + 30
+    while not cell.outputs[0].startswith("Failed to build: "):
+        assert time.monotonic() < deadline
+        notebook.run("pass")
+    assert is_running(gate.pid("lasts"))
+    gate.open("lasts")
+    assert notebook.run("%envd wait").error == "BuildError"
+    assert [text.split(":")[0] for text in cell.outputs] == [
+        "Failed to build",
+        "Built",
+        "Stopped",
+    ]
+    assert not (gate.folder / "unborn.pid").exists()
+    assert value(notebook, "[one and one.name for one in three]") == "[None, 'lasts', None]"
+
+
+def test_interrupt_ends_all_that_are_built_at_once(notebook: Kernel, gate: Gates) -> None:
+    names = ("here", "there", "later")
+    specs = ", ".join(gate.spec(name) for name in names)
+    cell = notebook.start(f"%%envd_build --jobs 2\n[{specs}]")
+    at_gate(gate, "here")
+    at_gate(gate, "there")
+    notebook.manager.interrupt_kernel()
+    # Once more, while they end.
+    notebook.manager.interrupt_kernel()
+    assert cell.finish().error == "BuildInterrupted"
+    assert [text.split(":")[0] for text in cell.outputs] == ["Stopped"] * 3
+    assert not is_running(gate.pid("here"))
+    assert not is_running(gate.pid("there"))
+    assert not (gate.folder / "later.pid").exists()
+
+
+def test_how_many_are_built_at_once_is_a_number_from_1_on(notebook: Kernel, gate: Gates) -> None:
+    for number in ("0", "65", "two"):
+        said = notebook.run(f"%%envd_build --jobs {number}\n{gate.spec('x')}")
+        assert "is no number from" in said.text + said.error_text
 
 
 def test_what_is_built_of_several_is_bound_though_the_next_one_fails(

@@ -77,6 +77,23 @@ def test_interrupt_ends_the_build_and_gives_the_prompt_back(terminal: Any, gate:
     assert "42" in until_prompt(terminal)
 
 
+def test_several_builds_are_shown_one_after_another_and_run_at_once(
+    terminal: Any, gate: Gates
+) -> None:
+    both = f"[{gate.spec('long')}, {gate.spec('short')}]"
+    terminal.sendline(f"%envd build {both!r} two")
+    gate.open("short")
+    terminal.expect("at the gate long", timeout=60)
+    gate.open("long")
+    shown = until_prompt(terminal)
+    ends = re.findall(r"^Built: localhost:30000/(\w+):", shown, re.MULTILINE)
+    assert ends == ["long", "short"]
+    # Each end has its own lines alone.
+    assert "at the gate long" not in shown[shown.index("Built: localhost:30000/short:") :]
+    terminal.sendline("[one.name for one in two]")
+    assert "['long', 'short']" in until_prompt(terminal)
+
+
 def test_failure_is_a_card_and_one_line(terminal: Any, gate: Gates) -> None:
     gate.open("broken", "fail")
     build(terminal, gate, "broken")

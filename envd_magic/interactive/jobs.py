@@ -6,15 +6,19 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from envd_magic.api import refreshed
+from envd_magic.errors import BuildInterrupted
 from envd_magic.pipeline.build import build_prepared, prepare
+from envd_magic.pipeline.many import AtOnce
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.view.cards import failure_card, result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
+from envd_magic.view.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,13 +48,15 @@ class Job:
     number
         From 1 on, in a session.
     specs
-        What is built, one after another.
+        What is built.
     options
         How; its listener is set for each spec.
     stop
         Stops it from another thread.
     variable
         Name that the specs are bound to, each when it is built.
+    most
+        How many are built at once.
     """
 
     number: int
@@ -58,11 +64,13 @@ class Job:
     options: Options
     stop: Stop
     variable: str | None = None
+    most: int = 1
     viewers: list[Viewer] = field(default_factory=list)
-    results: list[BuildResult] = field(default_factory=list)
+    results: dict[int, BuildResult] = field(default_factory=dict)
+    """Of those that have ended, by the number of the spec, in the order of their ends."""
+    errors: dict[int, BaseException] = field(default_factory=dict)
     error: BaseException | None = None
     prepared: list[Prepared] = field(default_factory=list)
-    in_background: bool = False
     thread: threading.Thread | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None
@@ -81,7 +89,13 @@ class Job:
     @property
     def image(self) -> str:
         """Name of the image that is being built, or was built last."""
-        return self.results[-1].image if self.results else self.specs.items[0][1].name
+        last = next(reversed(self.results.values()), None)
+        return last.image if last else self.specs.items[0][1].name
+
+    @property
+    def is_several(self) -> bool:
+        """Is it of more than one spec?"""
+        return len(self.specs.items) > 1
 
     def label(self, number: int) -> str | None:
         """What the user calls a spec: ``trainer``, or ``images[0]``."""
@@ -101,15 +115,18 @@ class Jobs:
         self._shell = shell
         self._jobs: dict[int, Job] = {}
         self._count = 0
+        self._binding = threading.Lock()
 
     def can_start(self) -> bool:
         """Is there a notebook, in which a build on a thread can show itself?"""
         return is_kernel(self._shell)
 
-    def make(self, specs: Specs, options: Options, stop: Stop, variable: str | None) -> Job:
+    def make(
+        self, specs: Specs, options: Options, stop: Stop, variable: str | None, most: int = 1
+    ) -> Job:
         """Note a build; the oldest ended one is forgotten where there are too many."""
         self._count += 1
-        job = Job(self._count, specs, options, stop, variable)
+        job = Job(self._count, specs, options, stop, variable, most)
         self._jobs[job.number] = job
         ended = [number for number, other in self._jobs.items() if other.state != "running"]
         for number in ended[: max(0, len(self._jobs) - _MOST)]:
@@ -119,12 +136,20 @@ class Jobs:
     def run(self, job: Job, *, quiet: bool, tail: int) -> None:
         """Build here and now; the job has what goes wrong."""
         hint = "the stop button (■) ends it"
+        turns = Turns()
         for _, spec in job.specs.items:
             screen = choose_screen(self._shell, hint)
-            job.viewers.append(Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name))
-        _prepare(job, keep=len(job.specs.items) > 1)
+            # Made now, so that it is in this cell, or shown in its turn.
+            placed = job.is_several and isinstance(screen, NotebookScreen)
+            if job.is_several and not placed:
+                screen = turns.take(self._shell, hint)
+            viewer = Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name)
+            job.viewers.append(viewer)
+            if placed and not quiet:
+                viewer.show()
+        _prepare(job, keep=job.is_several)
         if job.error is None:
-            _build(job, self._bind)
+            _build(job, self._bind, turns.show)
 
     def start(self, job: Job, *, quiet: bool, tail: int, screen: Screen | None = None) -> None:
         """Build on a thread, shown on a screen or else in the cell that runs now.
@@ -132,7 +157,6 @@ class Jobs:
         Files are read before it returns. A spec that is refused starts nothing; the job then has
         ended, and has the error.
         """
-        job.in_background = True
         hint = f"%envd cancel {job.number} ends it"
         for _, spec in job.specs.items:
             shown = screen or NotebookScreen(self._shell, hint)
@@ -153,7 +177,9 @@ class Jobs:
     def _bind(self, job: Job) -> None:
         """Bind what is built of a job, so that what its cards say of it is true."""
         if job.variable is not None:
-            self._shell.user_ns[job.variable] = job.specs.first(len(job.results)).value
+            with self._binding:
+                built = job.results.keys() - job.errors.keys()
+                self._shell.user_ns[job.variable] = job.specs.only(built)
 
     def cancel(self, job: Job) -> None:
         """Stop a build, and wait until it has."""
@@ -235,16 +261,50 @@ def _prepare(job: Job, *, keep: bool) -> None:
                     job.prepared[number].keep_files()
 
 
-def _build(job: Job, bind: Callable[[Job], None]) -> None:
+def _build(job: Job, bind: Callable[[Job], None], tick: Callable[[], None] | None = None) -> None:
     """Build all specs of a job, and show each end."""
     with _ending(job, last=True):
-        for number, prepared in enumerate(job.prepared):
-            viewer = job.viewers[number]
-            with _failure_shown(job, number):
-                result = build_prepared(prepared, replace(job.options, listener=viewer))
-            job.results.append(result)
-            bind(job)
-            viewer.finish(result_card(result, job.label(number)))
+        if not job.is_several:
+            _build_one(job, bind, 0)
+            return
+        tick = tick or (lambda: None)
+        pool = AtOnce(job.most, partial(_build_next, job, bind), job.stop.ask)
+        try:
+            pool.run(range(len(job.prepared)), tick=tick)
+        except KeyboardInterrupt:
+            _raise_first(job)
+            raise
+        finally:
+            tick()
+        _raise_first(job)
+
+
+def _build_one(job: Job, bind: Callable[[Job], None], number: int) -> None:
+    viewer, options = job.viewers[number], job.options
+    with _failure_shown(job, number):
+        result = build_prepared(job.prepared[number], replace(options, listener=viewer))
+    job.results[number] = result
+    bind(job)
+    viewer.finish(result_card(result, job.label(number)))
+
+
+def _build_next(job: Job, bind: Callable[[Job], None], number: int) -> None:
+    """Build one of several; after a failure no further one is begun."""
+    if job.errors or job.stop.asked:
+        return
+    try:
+        _build_one(job, bind, number)
+    except BaseException as error:  # noqa: BLE001 - raised when all have ended
+        job.errors[number] = error
+
+
+def _raise_first(job: Job) -> None:
+    """Raise what went wrong, the wish to stop before all else."""
+    errors = [job.errors[number] for number in sorted(job.errors)]
+    for error in sorted(errors, key=lambda one: not isinstance(one, KeyboardInterrupt)):
+        raise error
+    if job.stop.asked and len(job.results) < len(job.prepared):
+        raise BuildInterrupted("The builds were stopped")
 
 
 @contextmanager
@@ -256,7 +316,7 @@ def _ending(job: Job, *, last: bool) -> Iterator[None]:
         job.error = error
         # What still waits is seen to wait only where all have a place from the start.
         for viewer, (_, spec) in zip(job.viewers, job.specs.items, strict=True):
-            if job.in_background and not viewer.finished:
+            if viewer.shown and not viewer.finished:
                 viewer.finish(stopped_card(None, spec.name))
     finally:
         if last or job.error is not None:
@@ -277,7 +337,7 @@ def _failure_shown(job: Job, number: int) -> Iterator[None]:
         if ended is not None and ended.status in ("built", "exists"):
             ended = None  # a base spec's
         if ended is not None:
-            job.results.append(ended)
+            job.results[number] = ended
         if isinstance(error, KeyboardInterrupt):
             viewer.finish(stopped_card(ended, spec.name))
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.error import UsageError
 
+from envd_magic.interactive.settings import MOST_JOBS
 from envd_magic.spec.names import INSTALLERS
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ def _add_build_options(parser: MagicParser) -> None:
         action="store_true",
         help="compare what was built with what was asked for, before it gets its name",
     )
+    add("--jobs", type=_some, metavar="N", help="of several images, build N at once (default: 4)")
     add("--quiet", action="store_true", help="show nothing until the end")
     add(
         "--background",
@@ -341,6 +343,12 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text)
+
+
+def _some(text: str) -> int:
+    if not 1 <= (number := count(text)) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_JOBS}")
+    return number
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SECTION = "EnvdMagic"
 _TABLE = "tool.envd_magic"
 _REGISTRY = re.compile(r"[A-Za-z0-9.\-_:\[\]]+(/[a-z0-9._\-]+)*")
+#: Images that are built at once, at most.
+MOST_JOBS = 64
 #: What counts where nothing is set, in the order in which settings are shown.
 DEFAULTS: Mapping[str, Any] = {
     "context": None,
@@ -36,6 +38,7 @@ DEFAULTS: Mapping[str, Any] = {
     "log_folder": None,
     "tail": 12,
     "incremental": False,
+    "at_once": 4,
     "telemetry": False,
     "history": True,
     "recordings": True,
@@ -73,6 +76,13 @@ class Settings(Magics):
         None,
         allow_none=True,
         help="Add what is new to what the image's last build installed (default: False)",
+    ).tag(config=True)
+    at_once = Integer(
+        None,
+        allow_none=True,
+        min=1,
+        max=MOST_JOBS,
+        help=f"How many of several images are built at once, 1 to {MOST_JOBS} (default: 4)",
     ).tag(config=True)
     telemetry = Bool(
         None, allow_none=True, help="Let envd tell its makers of the builds (default: False)"

@@ -18,11 +18,13 @@ from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.dependencies import Wanted, user_key
-from envd_magic.pipeline.events import Finished, Notice, Phase, PhaseChanged, Started
+from envd_magic.pipeline.events import Finished, Notice, Phase, PhaseChanged, Started, Tick
 from envd_magic.pipeline.existing import find_existing
-from envd_magic.pipeline.explain import explain, of_the_base, refused
+from envd_magic.pipeline.explain import explain, of_the_base
+from envd_magic.pipeline.flight import alone
 from envd_magic.pipeline.increments import InstalledStore
 from envd_magic.pipeline.keep import Keeper
+from envd_magic.pipeline.last import note, refusals_noted
 from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.options import Options, wants_push
@@ -37,18 +39,13 @@ from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flytekit import ImageSpec
 
+    from envd_magic.envd.program import Program
     from envd_magic.verification.result import Verification
 
-_last: list[BuildResult] = []
-
-
-def last_result() -> BuildResult | None:
-    """Give the result of this process's last build, a failed one too; None before the first."""
-    return _last[-1] if _last else None
+# Seconds between two looks at another build that is waited for.
+_MOMENT = 0.1
 
 
 def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
@@ -57,7 +54,7 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
     Raises
     ------
     EnvdMagicError
-        If it cannot be built; :func:`last_result` then tells how far it came.
+        If it cannot be built; :func:`envd_magic.last_result` then tells how far it came.
     BuildInterrupted
         If the user stopped it.
     """
@@ -73,7 +70,7 @@ def prepare(spec: ImageSpec) -> Prepared:
     SpecError
         If it cannot be honoured.
     """
-    with _refusals_noted(spec):
+    with refusals_noted(spec):
         return Prepared(spec)
 
 
@@ -86,21 +83,10 @@ def build_prepared(prepared: Prepared, options: Options) -> BuildResult:
         with of_the_base():
             below = replace(options, force=False, no_cache=False, pickled=False)
             build_prepared(prepared.base, below)
-    with _refusals_noted(prepared.spec):
+    with refusals_noted(prepared.spec):
         options = replace(options, listener=Keeper(prepared.spec, options))
         build = _Build(prepared, options)
     return build.run()
-
-
-@contextlib.contextmanager
-def _refusals_noted(spec: ImageSpec) -> Iterator[None]:
-    """Note as the last result that nothing has run: a spec is refused, or a log has no place."""
-    started = time.monotonic()
-    try:
-        yield
-    except Exception as error:
-        _last[:] = [refused(error, spec, time.monotonic() - started)]
-        raise
 
 
 class _Build:
@@ -124,6 +110,7 @@ class _Build:
         self.digest = ""
         self.size = 0
         self.phase = Phase.PREPARE
+        self.waits = self.taken = False
         self.leftovers = Leftovers()
         self.verification: Verification | None = None
 
@@ -157,7 +144,25 @@ class _Build:
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)
-        if home.has_engine and (there := self._existing()) and not self._forced:
+        place = self.engine.place if home.has_engine else home.address
+        with alone(f"{self.recipe.image} {place}", self._wait) as turn:
+            # What is built anew is not what another build has found done.
+            self.taken = turn.before == self.recipe.digest() and not self.options.no_cache
+            result = self._alone(program, home)
+            if result.status == "built":
+                turn.made(self.recipe.digest())
+        return result
+
+    def _wait(self) -> None:
+        """Rest while another build makes the same image."""
+        if not self.waits:
+            self.waits = True
+            self._phase(Phase.PREPARE, f"{self.recipe.image} is being built already; waiting")
+        self.log.emit(Tick())
+        self.stop.rest(_MOMENT)
+
+    def _alone(self, program: Program, home: Home) -> BuildResult:
+        if (there := self._existing(home)) is not None and not self._forced:
             return self._is_there(there)
         self.prepared.keep_files()
         self.recipe = self.log.recipe = self.prepared.recipe
@@ -219,7 +224,9 @@ class _Build:
             words = ["--output", output, "--platform", platform]
             commands.build(self.prepared.write(recipe), words)
 
-    def _existing(self) -> str | None:
+    def _existing(self, home: Home) -> str | None:
+        if not home.has_engine:
+            return "" if self.taken else None
         digest, self.size = find_existing(
             self.engine,
             self.prepared,
@@ -231,12 +238,13 @@ class _Build:
 
     @property
     def _forced(self) -> bool:
-        return self.options.force or self.options.no_cache
+        return (self.options.force and not self.taken) or self.options.no_cache
 
     def _is_there(self, digest: str) -> BuildResult:
         self.digest = digest
         where = "in its registry" if self.push else "in the engine"
-        self.log.emit(Notice(f"{self.recipe.image} is {where} already; force builds it again"))
+        how = "another build has made it" if self.taken else "force builds it again"
+        self.log.emit(Notice(f"{self.recipe.image} is {where} already; {how}"))
         self._verify(None)
         return self._result("exists")
 
@@ -391,5 +399,5 @@ class _Build:
         )
 
     def _ended(self, result: BuildResult) -> None:
-        _last[:] = [result]
+        note(result)
         self.log.emit(Finished(result))

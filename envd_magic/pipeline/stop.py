@@ -37,6 +37,17 @@ class Stop:
         """Was it asked?"""
         return self._wished.is_set()
 
+    def rest(self, seconds: float) -> None:
+        """Wait, or stop here if that is asked meanwhile.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            As :meth:`check`.
+        """
+        self._wished.wait(seconds)
+        self.check()
+
     def check(self) -> None:
         """Stop here if that was asked.
 

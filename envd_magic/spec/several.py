@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from flytekit import ImageSpec
 
@@ -36,10 +36,16 @@ class Specs:
             return specs
         return dict(zip(self.keys, specs, strict=True))
 
-    def first(self, count: int) -> Specs:
-        """Give the same shape with the first so many of the specs."""
-        keys = self.keys[:count] if isinstance(self.keys, tuple) else self.keys
-        return Specs(self.items[:count], keys)
+    def only(self, numbers: Container[int]) -> Any:
+        """Give :attr:`value` with some of the specs alone.
+
+        A list has None in the others' places, so that each stays where it is.
+        """
+        if isinstance(self.keys, tuple):
+            pairs = enumerate(zip(self.keys, self.items, strict=True))
+            return {key: spec for number, (key, (_, spec)) in pairs if number in numbers}
+        found = [spec if n in numbers else None for n, (_, spec) in enumerate(self.items)]
+        return found[0] if self.keys is None else found
 
     def mapped(self, change: Callable[[ImageSpec], ImageSpec]) -> Specs:
         """Give the same shape with every spec changed."""

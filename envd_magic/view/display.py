@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from envd_magic.pipeline.events import Tick
 from envd_magic.view.cards import running_card
 from envd_magic.view.html import card_html
-from envd_magic.view.plain import PlainView
+from envd_magic.view.plain import MOST_IN_ALL, PlainView
 from envd_magic.view.state import TAIL, BuildState
 from envd_magic.view.text import card_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envd_magic.pipeline.events import Event
     from envd_magic.view.cards import Card
 
@@ -118,13 +120,16 @@ class PlainScreen:
     ----------
     shell
         A kernel's, whose notebook gets the result as HTML too; None prints text.
+    write
+        Takes the lines; None prints them.
     """
 
     hint = ""
 
-    def __init__(self, shell: Any = None) -> None:
+    def __init__(self, shell: Any = None, write: Callable[[str], None] | None = None) -> None:
         # A notebook that is saved carries its lines around.
-        self._view = PlainView() if shell is None else PlainView(most=_MOST_SAVED)
+        most = MOST_IN_ALL if shell is None else _MOST_SAVED
+        self._view = PlainView(most=most, write=write)
         self._notebook = NotebookScreen(shell, "") if shell is not None else None
 
     def event(self, event: Event) -> None:
@@ -182,15 +187,25 @@ def is_watched(shell: Any) -> bool:
     return bool(parent.get("content", {}).get("allow_stdin", True))
 
 
-def choose_screen(shell: Any, hint: str) -> Screen:
-    """Give the screen that suits where the shell runs."""
+def choose_screen(shell: Any, hint: str, write: Callable[[str], None] | None = None) -> Screen:
+    """Give the screen that suits where the shell runs.
+
+    Parameters
+    ----------
+    shell
+        IPython's.
+    hint
+        How a user stops the build from here.
+    write
+        Takes plain lines; None prints them.
+    """
     if is_watched(shell):
         return NotebookScreen(shell, hint)
     if is_kernel(shell):
-        return PlainScreen(shell)
+        return PlainScreen(shell, write)
     if sys.stdout.isatty():
         return TerminalScreen()
-    return PlainScreen()
+    return PlainScreen(write=write)
 
 
 class Viewer:
@@ -221,6 +236,11 @@ class Viewer:
     def finished(self) -> bool:
         """Is what came of it shown?"""
         return self._last is not None
+
+    @property
+    def shown(self) -> bool:
+        """Is anything of it shown?"""
+        return self._shown > 0 or self.finished
 
     def __call__(self, event: Event) -> None:
         """Take one event of the build."""

@@ -18,6 +18,8 @@ from envd_magic.pipeline.events import (
 from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envd_magic.pipeline.events import Event
 
 # Seconds between two writes: a front end that gets every line by itself drowns.
@@ -25,11 +27,17 @@ _PAUSE = 0.2
 # Lines kept of what came in one pause, and in all; the log has every one. Of what is left out, the
 # last lines are printed when the flood ends.
 _MOST = 1000
-_MOST_IN_ALL = 5000
+MOST_IN_ALL = 5000
 _LAST = 10
 # Seconds between two words of life while lines are left out.
 _PATIENCE = 10.0
 _ENDS = (StepCached, StepDone, StepFailed)
+
+
+def printed(text: str) -> None:
+    """Print a text as it is, now."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 class PlainView:
@@ -41,10 +49,19 @@ class PlainView:
         True prints every line as it comes; False leaves lines out of a flood.
     most
         Lines printed in all where some are left out, beside the last of each flood.
+    write
+        Takes what is printed; None prints it.
     """
 
-    def __init__(self, *, whole: bool = False, most: int = _MOST_IN_ALL) -> None:
+    def __init__(
+        self,
+        *,
+        whole: bool = False,
+        most: int = MOST_IN_ALL,
+        write: Callable[[str], None] | None = None,
+    ) -> None:
         self._whole = whole
+        self._print = write or printed
         self._texts: list[str] = []
         self._count = 0
         self._room = most
@@ -99,8 +116,7 @@ class PlainView:
             self._texts.append(f"… {self._left_out} lines more; the log has them\n")
             self._told = now
         if self._texts:
-            sys.stdout.write("".join(self._texts))
-            sys.stdout.flush()
+            self._print("".join(self._texts))
         self._texts.clear()
         self._count = 0
         self._written = now
@@ -133,7 +149,6 @@ class Batches:
     def flush(self) -> None:
         """Print what has gathered."""
         if self._texts:
-            sys.stdout.write("".join(self._texts))
-            sys.stdout.flush()
+            printed("".join(self._texts))
         self._texts.clear()
         self._written = time.monotonic()
