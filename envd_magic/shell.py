@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # rich.traceback.install() puts these into the instance.
 _HOOKS = ("_showtraceback", "showtraceback", "showsyntaxerror")
+# Seconds that what was interrupted has for its end.
+_ENDING = 3.0
 
 
 def import_flytekit(shell: Any) -> None:
@@ -35,14 +38,35 @@ def import_flytekit(shell: Any) -> None:
     shell.__dict__.update(kept)
 
 
+class _Once:
+    """A handler of interrupts: one raises, and one that comes soon after it was heard already.
+
+    What ends because of the first is not torn apart by the second; it has its own bounds.
+    """
+
+    def __init__(self) -> None:
+        self._raised: float | None = None
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Take an interrupt."""
+        now = time.monotonic()
+        if self._raised is None or now - self._raised > _ENDING:
+            self._raised = now
+            raise KeyboardInterrupt
+
+
 @contextmanager
 def interrupts_raise() -> Iterator[None]:
-    """Let an interrupt raise KeyboardInterrupt inside, whatever handler is there; put it back."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let an interrupt raise KeyboardInterrupt inside, whatever handler is there; put it back.
+
+    Those that follow it within seconds do nothing more.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if here else None
+    if not here or isinstance(before, _Once):
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _Once())
     try:
         yield
     finally:

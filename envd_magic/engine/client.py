@@ -58,12 +58,6 @@ class Engine:
             self._address, self._identity = address, ""
 
     @property
-    def place(self) -> str:
-        """Where the engine is, in words."""
-        named = self.settings.get("base_url") or os.environ.get("DOCKER_HOST")
-        return str(named or "the default socket")
-
-    @property
     def api(self) -> Any:
         """The low-level client of the docker SDK.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from argparse import Namespace
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from envd_magic.headless.find import inside, known_settings, sources_of
 from envd_magic.interactive.choose import build_options
 from envd_magic.interactive.settings import project_settings
 from envd_magic.pipeline.build import build_prepared, prepare
+from envd_magic.pipeline.many import AtOnce
 from envd_magic.pipeline.stop import Stop
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
@@ -26,7 +26,6 @@ from envd_magic.view.cards import failure_card, result_card, stopped_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
 
     from flytekit import ImageSpec
 
@@ -48,7 +47,6 @@ _PATHS = (
 )
 # A process works in one folder at a time.
 _IN_FOLDER = threading.Lock()
-_TICK = 0.2
 # What a place says that has no options.
 _NOTHING = Namespace(context=None, push=None, force=False, no_cache=False, verify=False)
 ENDED_WELL = ("built", "exists")
@@ -171,29 +169,20 @@ def build_all(
     KeyboardInterrupt
         If the user stopped it; all that ran have ended then.
     """
-    waiting: dict[Future[None], Task] = {}
+    listeners = {id(task): progress.listener(task) for task in tasks}
+
+    def stop() -> None:
+        for task in tasks:
+            task.stop.ask()
+
+    def done(task: Task) -> None:
+        progress.finished(task)
+        ended(task)
+
+    pool: AtOnce[Task] = AtOnce(jobs, lambda task: _build(task, listeners[id(task)]), stop)
     # flytekit has a handler that exits.
-    with interrupts_raise(), ThreadPoolExecutor(jobs, thread_name_prefix="envd_magic") as pool:
-        try:
-            for task in tasks:
-                waiting[pool.submit(_build, task, progress.listener(task))] = task
-            while waiting:
-                done, _ = wait(waiting, _TICK, FIRST_COMPLETED)
-                for future in done:
-                    task = waiting.pop(future)
-                    future.result()
-                    progress.finished(task)
-                    ended(task)
-                progress.tick()
-        except BaseException:
-            for future, task in waiting.items():
-                future.cancel()
-                task.stop.ask()
-            wait(waiting)
-            for task in waiting.values():
-                if task.card is not None:
-                    progress.finished(task)
-            raise
+    with interrupts_raise():
+        pool.run(tasks, done, progress.tick)
 
 
 def _build(task: Task, listener: Callable[[Event], None]) -> None:

@@ -13,7 +13,7 @@ from envd_magic.engine.configs import SERVER
 from envd_magic.engine.seen import note_registry
 from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
-from envd_magic.errors import BuildInterrupted, EngineError, SpecError
+from envd_magic.errors import BuildInterrupted, SpecError
 from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at another build that is waited for.
 _MOMENT = 0.1
+# Seconds that tidying up gets, after a failure and after success.
+_SHORT, _LONG = 3.0, 30.0
 
 
 def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
@@ -58,7 +60,7 @@ def build_spec(spec: ImageSpec, options: Options | None = None) -> BuildResult:
     BuildInterrupted
         If the user stopped it.
     """
-    with contextlib.closing(prepare(spec)) as prepared:
+    with interrupts_raise(), contextlib.closing(prepare(spec)) as prepared:
         return build_prepared(prepared, options or Options())
 
 
@@ -144,7 +146,7 @@ class _Build:
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)
-        place = self.engine.place if home.has_engine else home.address
+        place = self.engine.address.host if home.has_engine else home.address
         with alone(f"{self.recipe.image} {place}", self._wait) as turn:
             # What is built anew is not what another build has found done.
             self.taken = turn.before == self.recipe.digest() and not self.options.no_cache
@@ -171,7 +173,7 @@ class _Build:
         docker = self.engine.environment() if home.has_engine else {}
         environment = home.environment(docker, telemetry=self.options.telemetry)
         commands = Commands(program, environment, self.log)
-        self.leftovers.sweep(self.engine.here() if home.has_engine else None)
+        self.leftovers.sweep(self.engine if home.has_engine else None)
         if home.has_engine:
             self._with_engine(commands, home)
         else:
@@ -371,15 +373,12 @@ class _Build:
         """Take our private names out of the engine again; what they name stays if it is used."""
         for name in self.private:
             SERVER.withdraw(name)
-        try:
-            images.untag(self.engine, self.private)
-        except EngineError as left:
-            # What failed before counts (the engine may be gone); a later build takes them out.
-            self.leftovers.keep(self.private)
-            if error is None:
-                self.log.emit(Notice(f"Private names stay in the engine for now: {left}"))
-        if error is None:
-            self.leftovers.wait()
+        self.leftovers.remove(self.private, self.engine)
+        if error is not None:
+            # What has failed counts, and who has stopped it does not wait for a slow engine.
+            self.leftovers.wait(_SHORT)
+        elif not self.leftovers.wait(_LONG):
+            self.log.emit(Notice("Private names stay in the engine until a later build"))
 
     def _result(self, status: str, error: str = "") -> BuildResult:
         return BuildResult(

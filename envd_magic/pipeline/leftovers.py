@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, images
@@ -12,55 +13,85 @@ from envd_magic.errors import EngineError
 from envd_magic.pipeline import folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator, Sequence
 
     from envd_magic.engine.address import Address
 
-# Private names of this process that an engine would not give up; it may do so later.
-_KEPT: set[str] = set()
+# Private names of this process that an engine has not given up, each after the engine's host.
+_KEPT: set[tuple[str, str]] = set()
+_SWEEPING = threading.Lock()
 
 
 class Leftovers:
-    """Sweeps on a thread: an engine with many images takes its time to list them."""
+    """Takes away on threads: an engine with many images, or a slow one, takes its time."""
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._own: set[tuple[str, str]] = set()
 
-    @staticmethod
-    def keep(names: Iterable[str]) -> None:
-        """Try again, at the next build, to take away names that this process could not."""
-        _KEPT.update(names)
+    def remove(self, names: Sequence[str], engine: Engine) -> None:
+        """Begin to take private names out of an engine; a later build does what it does not do."""
+        if names:
+            place = engine.address.host
+            self._own.update((place, name) for name in names)
+            _KEPT.update(self._own)
+            with suppress(EngineError):
+                here = engine.here()
+                self._begin(lambda: _remove_kept(place, here))
 
-    def sweep(self, engine: Address | None) -> None:
-        """Begin.
+    def sweep(self, engine: Engine | None) -> None:
+        """Begin to take away what dead processes have left.
 
         Parameters
         ----------
         engine
             The engine to sweep as well, if there is one.
         """
-        self._thread = threading.Thread(
-            target=_sweep, args=(engine,), name="envd_magic-leftovers", daemon=True
-        )
-        self._thread.start()
+        self._begin(folders.sweep)
+        if engine is not None:
+            place, here = engine.address.host, engine.here()
+            self._begin(lambda: _sweep(place, here))
 
-    def wait(self) -> None:
-        """Wait for the end, if it has begun."""
-        if self._thread is not None:
-            self._thread.join()
+    def _begin(self, do: Callable[[], None]) -> None:
+        thread = threading.Thread(target=do, name="envd_magic-leftovers", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, but no longer than that; tell whether all is done."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return _KEPT.isdisjoint(self._own)
 
 
-def _sweep(address: Address | None) -> None:
-    folders.sweep()
-    if address is None:
-        return
-    engine = Engine(address)
-    # What cannot be taken away now is by a later build.
-    with suppress(EngineError):
-        kept = tuple(_KEPT)
-        images.untag(engine, kept)
+@contextmanager
+def _own(here: Address) -> Iterator[Engine]:
+    """Give a connection of one's own; what it does not do now is done for a later build."""
+    engine = Engine(here)
+    try:
+        with suppress(EngineError):
+            yield engine
+    finally:
+        engine.close()
+
+
+def _remove_kept(place: str, here: Address) -> None:
+    kept = [one for one in tuple(_KEPT) if one[0] == place]
+    with _own(here) as engine:
+        images.untag(engine, [name for _, name in kept])
         _KEPT.difference_update(kept)
-        images.untag(engine, images.abandoned(engine))
-        images.untag(engine, images.old_dependencies(engine))
-        containers.sweep(engine)
-    engine.close()
+
+
+def _sweep(place: str, here: Address) -> None:
+    # One at a time: builds that begin together would all find the same.
+    if not _SWEEPING.acquire(blocking=False):
+        return
+    try:
+        _remove_kept(place, here)
+        with _own(here) as engine:
+            images.untag(engine, images.abandoned(engine))
+            images.untag(engine, images.old_dependencies(engine))
+            containers.sweep(engine)
+    finally:
+        _SWEEPING.release()

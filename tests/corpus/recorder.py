@@ -14,8 +14,9 @@ import pytest
 
 from envd_magic.api import refreshed
 from envd_magic.pipeline.as_json import to_json
-from envd_magic.pipeline.build import build_spec, last_result
+from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.events import Finished, Output
+from envd_magic.pipeline.last import last_result
 from envd_magic.pipeline.options import Options
 from envd_magic.records.recording import header
 from envd_magic.spec.secrets import spec_secrets
