@@ -66,6 +66,7 @@ __all__ = [
     "create_envd_config",
     "last_result",
     "load_ipython_extension",
+    "plan",
     "preview",
     "unload_ipython_extension",
     "verify",
@@ -81,6 +82,7 @@ _LAZY = {
     "create_envd_config": "envd_magic.api",
     "last_result": "envd_magic.api",
     "Verification": "envd_magic.verification.result",
+    "plan": "envd_magic.api",
     "preview": "envd_magic.api",
     "verify": "envd_magic.api",
 }

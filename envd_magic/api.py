@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from flytekit import ImageSpec
 
+    from envd_magic.forecast.result import Plan
     from envd_magic.pipeline.events import Listener
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.recipe.model import Recipe
     from envd_magic.verification.result import Verification
 
-__all__ = ["build", "create_envd_config", "last_result", "preview", "verify"]
+__all__ = ["build", "create_envd_config", "last_result", "plan", "preview", "verify"]
 
 
 def build(  # noqa: PLR0913 - all but the spec by name
@@ -113,6 +114,36 @@ def preview(spec: ImageSpec) -> Recipe:
         If the spec cannot be honoured.
     """
     return compose(with_options(spec, {}))
+
+
+def plan(  # noqa: PLR0913 - all but the spec by name
+    spec: ImageSpec,
+    *,
+    context: str | None = None,
+    push: bool | None = None,
+    force: bool | None = None,
+    no_cache: bool = False,
+    incremental: bool = False,
+) -> Plan:
+    """Tell what :func:`build` will do with the same arguments; nothing is built or pulled.
+
+    Returns
+    -------
+    Plan
+        With the steps, each cached or not and why, and what changed since the last build.
+
+    Raises
+    ------
+    EnvdMagicError
+        If the spec cannot be honoured, or envd is not there.
+    """
+    from envd_magic.forecast.plan import make_plan
+
+    forced = bool(spec._is_force_push) if force is None else force  # noqa: SLF001
+    options = Options(
+        context=context, push=push, force=forced, no_cache=no_cache, incremental=incremental
+    )
+    return make_plan(refreshed(spec), options)
 
 
 def verify(

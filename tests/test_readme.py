@@ -89,7 +89,7 @@ def test_the_commands_of_the_command_line_run_as_they_are_written(
     (tmp_path / "flow.py").write_text(f"from flytekit import ImageSpec\nspec = {SPEC}\n")
     monkeypatch.chdir(tmp_path)
     lines = commands(block)
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in [*lines, "envd-magic freeze train.ipynb"]:
         program, *words = line.split()
         assert program == "envd-magic"

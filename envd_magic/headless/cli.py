@@ -40,6 +40,16 @@ _timeout = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
 
+_context = click.option("--context", metavar="NAME", help="envd context to build in.")
+_force = click.option("--force", is_flag=True, help="Build images that are there, too.")
+_no_cache = click.option("--no-cache", is_flag=True, help="Run every step, cached or not.")
+_incremental = click.option(
+    "--incremental",
+    is_flag=True,
+    help="Add what is new to what each image's last build installed; not for a release.",
+)
+
+
 class _Group(click.Group):
     """Commands whose mistakes are told in a line, never by a traceback."""
 
@@ -108,6 +118,31 @@ def preview(paths: tuple[Path, ...], execute: bool, timeout: int, as_json: bool)
 @_execute
 @_timeout
 @_json
+@_context
+@_force
+@_no_cache
+@_incremental
+def plan(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) -> None:  # noqa: FBT001
+    """Tell what building each image will do: what runs, what is cached, and why.
+
+    Nothing is built, pulled or pushed.
+    """
+    from envd_magic.headless.preview import planned, previews
+    from envd_magic.pipeline.options import Options
+
+    as_json, bad = given.pop("as_json"), False
+    sources = _sources(paths, execute=execute, timeout=timeout)
+    for text in previews(sources, as_json=as_json, show=planned(Options(**given))):
+        click.echo(text.text, err=text.is_error and not as_json)
+        bad = bad or text.is_error
+    sys.exit(FOUND if bad else OK)
+
+
+@main.command()
+@_paths
+@_execute
+@_timeout
+@_json
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML.")
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
 def check(  # noqa: PLR0913
@@ -161,15 +196,11 @@ def _summary(sources: list[Source], findings: int) -> str:
     "-j", "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Build N at once."
 )
 @click.option("--registry", metavar="REGISTRY", help="Registry of all images.")
-@click.option("--context", metavar="NAME", help="envd context to build in.")
+@_context
 @click.option("--push/--no-push", default=None, help="Push the images, or do not.")
-@click.option("--force", is_flag=True, help="Build images that are there, too.")
-@click.option("--no-cache", is_flag=True, help="Run every step, whatever earlier builds have left.")
-@click.option(
-    "--incremental",
-    is_flag=True,
-    help="Add what is new to what each image's last build installed; not for a release.",
-)
+@_force
+@_no_cache
+@_incremental
 @click.option("--verify", is_flag=True, help="Compare what was built with what was asked for.")
 @click.option(
     "--record",

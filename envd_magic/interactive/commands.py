@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import frozen, kept, verifying
+from envd_magic.interactive import frozen, kept, planned, verifying
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -290,6 +290,8 @@ def _command(parser: Callable[[], MagicParser], do: Any) -> Command:
 #: The commands of ``%envd``, in the order in which its help has them.
 COMMANDS: dict[str, Command] = {
     "preview": _command(parsers.preview_parser, _preview),
+    "plan": _command(planned.plan_parser, planned.plan),
+    "diff": _command(planned.diff_parser, planned.diff),
     "build": _command(parsers.spec_build_parser, _build),
     "panel": _command(parsers.panel_parser, _panel),
     "doctor": _command(parsers.doctor_parser, _doctor),

@@ -211,7 +211,8 @@ def _add_spec_options(parser: MagicParser) -> None:
     add("--installer", choices=INSTALLERS, help="what installs Python packages (default: uv)")
 
 
-def _add_build_options(parser: MagicParser) -> None:
+def add_build_choices(parser: MagicParser) -> None:
+    """Add the options that decide what a build does."""
     add = parser.add_argument
     add("--context", metavar="NAME", help="envd context to build in, for this build only")
     add(
@@ -227,6 +228,11 @@ def _add_build_options(parser: MagicParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="add what is new to what the image's last build installed; without it for a release",
     )
+
+
+def _add_build_options(parser: MagicParser) -> None:
+    add_build_choices(parser)
+    add = parser.add_argument
     add(
         "--verify",
         action="store_true",

@@ -17,12 +17,11 @@ from envd_magic.errors import BuildInterrupted, SpecError
 from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.commands import Commands
-from envd_magic.pipeline.dependencies import Wanted, user_key
+from envd_magic.pipeline.dependencies import wanted_of
 from envd_magic.pipeline.events import Finished, Notice, Phase, PhaseChanged, Started, Tick
 from envd_magic.pipeline.existing import find_existing
 from envd_magic.pipeline.explain import explain, of_the_base
 from envd_magic.pipeline.flight import alone
-from envd_magic.pipeline.increments import InstalledStore
 from envd_magic.pipeline.keep import Keeper
 from envd_magic.pipeline.last import note, refusals_noted
 from envd_magic.pipeline.leftovers import Leftovers
@@ -33,7 +32,6 @@ from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.witness import Witness
-from envd_magic.recipe.asked import asked
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
@@ -232,7 +230,8 @@ class _Build:
         digest, self.size = find_existing(
             self.engine,
             self.prepared,
-            self.log,
+            note=lambda text: self.log.emit(Notice(text)),
+            aside=self.log.line,
             in_registry=self.push and not self._forced,
             incremental=self.options.incremental,
         )
@@ -267,7 +266,8 @@ class _Build:
             private=self.private,
         )
         if home.in_engine and not self.spec.cuda:
-            built = staging.build(recipe, base, platform, self._wanted(base, platform))
+            wanted = wanted_of(self.prepared, base, platform, self.options)
+            built = staging.build(recipe, base, platform, wanted)
         else:
             built = staging.build_at_once(recipe, base, platform)
         self._phase(Phase.FINISH)
@@ -276,18 +276,6 @@ class _Build:
         self.private.append(finished)
         return finishing.finish(
             self.engine, built.image, goal, finished, self.recipe.names[platform]
-        )
-
-    def _wanted(self, base: images.ImageInfo, platform: str) -> Wanted:
-        env = [pair for pair in base.env.items() if pair[0] != "_F_IMG_ID"]
-        known = asked(self.spec, self.prepared.inputs, [*base.layers, env], user_key())
-        store = InstalledStore(self.recipe.image, platform)
-        return Wanted(
-            known,
-            self.spec.apt_packages or [],
-            store,
-            anew=self.options.no_cache,
-            incremental=self.options.incremental,
         )
 
     def _python(self, base: images.ImageInfo) -> str | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.engine import images
 from envd_magic.owner import private_name
 from envd_magic.paths import cache_folder
-from envd_magic.pipeline.increments import MOST_INCREMENTS, Installed
+from envd_magic.pipeline.increments import MOST_INCREMENTS, Installed, InstalledStore
+from envd_magic.recipe.asked import asked
 from envd_magic.recipe.describe import BaseStep
 from envd_magic.recipe.increment import CleanBuildNeededError, increment
 from envd_magic.recipe.stages import stage_key
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from envd_magic.engine.client import Engine
     from envd_magic.engine.images import ImageInfo
-    from envd_magic.pipeline.increments import InstalledStore
+    from envd_magic.pipeline.options import Options
+    from envd_magic.pipeline.prepared import Prepared
     from envd_magic.recipe.asked import Asked
     from envd_magic.recipe.model import Recipe
 
@@ -51,6 +53,21 @@ class Wanted:
     store: InstalledStore
     anew: bool = False
     incremental: bool = False
+
+
+def wanted_of(prepared: Prepared, base: ImageInfo, platform: str, options: Options) -> Wanted:
+    """Note what a prepared spec asks for, on a base image.
+
+    The id of a base spec is left out: it changes with every edit.
+    """
+    env = [pair for pair in base.env.items() if pair[0] != "_F_IMG_ID"]
+    return Wanted(
+        asked(prepared.spec, prepared.inputs, [*base.layers, env], user_key()),
+        prepared.spec.apt_packages or [],
+        InstalledStore(prepared.recipe.image, platform),
+        anew=options.no_cache,
+        incremental=options.incremental,
+    )
 
 
 @dataclass(frozen=True)

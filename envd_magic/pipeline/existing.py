@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envd_magic.engine import images
 from envd_magic.errors import EngineError
-from envd_magic.pipeline.events import Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envd_magic.engine.client import Engine
-    from envd_magic.pipeline.log import BuildLog
     from envd_magic.pipeline.prepared import Prepared
 
 
@@ -21,8 +21,14 @@ class Existing(NamedTuple):
     size: int
 
 
-def find_existing(
-    engine: Engine, prepared: Prepared, log: BuildLog, *, in_registry: bool, incremental: bool
+def find_existing(  # noqa: PLR0913 - all but two by name
+    engine: Engine,
+    prepared: Prepared,
+    *,
+    note: Callable[[str], None],
+    aside: Callable[[str], None],
+    in_registry: bool,
+    incremental: bool,
 ) -> Existing:
     """Look for the image of a spec.
 
@@ -32,8 +38,10 @@ def find_existing(
         Is asked.
     prepared
         The spec.
-    log
+    note
         Is told of an image that is another.
+    aside
+        Is told of what could not be found out, and stops nothing.
     in_registry
         True if it is the registry's that counts.
     incremental
@@ -51,15 +59,15 @@ def find_existing(
         digest = images.registry_digest(engine, name)
         if digest and not (local and any(item.endswith(digest) for item in local.digests)):
             # The registry's own, whatever the engine has under the name.
-            local, found = None, _in_registry(name, digest, log)
+            local, found = None, _in_registry(name, digest, aside)
     size = local.size if local else 0
     if found is not None and _is_another(found, prepared, incremental=incremental):
-        log.emit(Notice(f"{name} is there, made in another way: this build overwrites the tag"))
+        note(f"{name} is there, made in another way: this build overwrites the tag")
         return Existing(None, size)
     return Existing(digest, size)
 
 
-def _in_registry(name: str, digest: str, log: BuildLog) -> images.ImageInfo:
+def _in_registry(name: str, digest: str, aside: Callable[[str], None]) -> images.ImageInfo:
     # Imported here, since most builds do not come to it.
     from envd_magic.engine.registry import image_in_registry
 
@@ -67,7 +75,7 @@ def _in_registry(name: str, digest: str, log: BuildLog) -> images.ImageInfo:
         return image_in_registry(name, digest)
     except EngineError as error:
         # The engine may know of certificates and logins that are not known here.
-        log.line(str(error))
+        aside(str(error))
         return images.ImageInfo(id=digest, config={}, platform="")
 
 

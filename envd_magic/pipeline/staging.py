@@ -141,7 +141,7 @@ class Staging:
             # Steps that were made new to the cache are not found there under their own key.
             Seen(
                 secrets.token_hex(16) if self.anew else keys[place],
-                recipe.rules[place].fields[0],
+                recipe.rules[place].kind,
                 None if step.status == "cached" else step.seconds,
             )
             for place, step in self.commands.log.ended(recipe).items()

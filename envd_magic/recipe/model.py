@@ -48,6 +48,11 @@ class Rule:
     installs: bool = False
     reads: str = ""
 
+    @property
+    def kind(self) -> str:
+        """The field and what is done for it: rules of one kind take about as long each time."""
+        return f"{self.fields[0]} {self.text.partition('(')[0]}"
+
 
 @dataclass(frozen=True)
 class FileEntry:

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS steps (
     engine TEXT NOT NULL,
     key TEXT NOT NULL,
     image TEXT NOT NULL,
-    field TEXT NOT NULL,
+    kind TEXT NOT NULL,
     seconds REAL,
     seen REAL NOT NULL,
     PRIMARY KEY (engine, key)
@@ -39,14 +39,14 @@ class Seen(NamedTuple):
     ----------
     key
         As :func:`~envd_magic.recipe.stages.rule_keys` makes it.
-    field
-        The ImageSpec field.
+    kind
+        What such a step is called, whatever it installs or copies.
     seconds
         How long it ran; None if it came from the cache.
     """
 
     key: str
-    field: str
+    kind: str
     seconds: float | None
 
 
@@ -74,7 +74,7 @@ class StepMemory:
             If the store cannot be used.
         """
         now = time.time()
-        rows = [(self._engine, one.key, self._image, one.field, one.seconds, now) for one in steps]
+        rows = [(self._engine, one.key, self._image, one.kind, one.seconds, now) for one in steps]
         with self._open() as store:
             store.executemany(
                 "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (engine, key) DO UPDATE "
@@ -104,8 +104,8 @@ class StepMemory:
             )
             return {str(key) for (key,) in rows}
 
-    def seconds(self, field: str) -> float | None:
-        """Give what a step of a field took last, of this image if there is one.
+    def seconds(self, kind: str) -> float | None:
+        """Give what a step of a kind took last, of this image if there is one.
 
         Raises
         ------
@@ -114,9 +114,9 @@ class StepMemory:
         """
         with self._open() as store:
             row = store.execute(
-                "SELECT seconds FROM steps WHERE field = ? AND seconds IS NOT NULL "
+                "SELECT seconds FROM steps WHERE kind = ? AND seconds IS NOT NULL "
                 "ORDER BY image = ? DESC, engine = ? DESC, seen DESC LIMIT 1",
-                (field, self._image, self._engine),
+                (kind, self._image, self._engine),
             ).fetchone()
         return None if row is None else float(row[0])
 
@@ -135,7 +135,7 @@ class StepMemory:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        path = cache_folder() / "steps.sqlite3"
+        path = cache_folder() / "steps-1.sqlite3"
         try:
             store = sqlite3.connect(path, timeout=_PATIENCE)
             try:

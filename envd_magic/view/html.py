@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # JupyterLab's variables where they are, else colours that do on light and on dark. A word in such
 # a colour is mixed with the text's own, or it is too pale on white (4.5 to 1, WCAG 2.1).
-_STYLE = Markup("""<style>
+STYLE = Markup("""<style>
 .envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
 overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
 .envd-built,.envd-exists,.envd-verified{--e:var(--jp-success-color1,#388e3c)}
@@ -52,7 +52,7 @@ overflow:auto}
 .envd-card .envd-fail td{color:color-mix(in srgb,var(--e),currentColor 35%);font-weight:600}
 </style>""")
 # JupyterLab sets tables' cells to the right. Where it takes a style sheet away, it leaves this.
-_LEFT = Markup(' style="text-align:left"')
+LEFT = Markup(' style="text-align:left"')
 _CODE = ("Image", "Digest", "Use", "Log")
 
 
@@ -71,13 +71,13 @@ def card_html(card: Card) -> Markup:
     parts.append(_facts(card.facts))
     parts += [Markup("<div>Note: {}</div>").format(note) for note in card.notes]
     if card.checks:
-        parts.append(checks_html(card.checks, _LEFT))
+        parts.append(checks_html(card.checks, LEFT))
     running = card.progress is not None
     if card.steps:
         parts.append(_steps(card.steps, folded=not running))
     if not card.cause:
         parts.append(_log(card.log, "Last lines of the log"))
-    return _STYLE + Markup(
+    return STYLE + Markup(
         '<div class="envd-card envd-{}" role="group" aria-label="{}">{}</div>'
     ).format(card.state, f"envd build. {card.heading}", Markup("").join(parts))
 
@@ -98,9 +98,9 @@ def _progress(progress: float) -> Markup:
 def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
     rows = [
         Markup('<tr><th scope="row"{}>{}</th><td{}>{}</td></tr>').format(
-            _LEFT,
+            LEFT,
             name,
-            _LEFT,
+            LEFT,
             Markup("<code>{}</code>").format(value) if name in _CODE or "/" in name else value,
         )
         for name, value in facts
@@ -113,7 +113,7 @@ def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
 def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
     rows = Markup("").join(
         Markup("<tr{1}><td{0}>{2}</td><td{0}>{3}</td><td{0}>{4}</td></tr>").format(
-            _LEFT,
+            LEFT,
             Markup(' class="envd-fail"') if step.status == "failed" else Markup(""),
             step_status(step),
             step.name,
@@ -122,8 +122,7 @@ def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
         for step in steps
     )
     head = Markup("").join(
-        Markup('<th scope="col"{}>{}</th>').format(_LEFT, name)
-        for name in ("Time", "Step", "Field")
+        Markup('<th scope="col"{}>{}</th>').format(LEFT, name) for name in ("Time", "Step", "Field")
     )
     table = Markup(
         '<table aria-label="Steps"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
