@@ -107,6 +107,17 @@ def test_a_spec_is_made_from_nothing_and_built(lab: Lab, server: Server, browser
     picture(notebook.cell(0), "panel-built")
 
 
+def test_a_plan_is_shown_before_a_build(server: Server, browser: Browser) -> None:
+    notebook = open_panel(browser, server, "plan")
+    box(notebook, "Name").fill("planned-in-the-panel")
+    commands(notebook, f"echo {os.urandom(4).hex()}")
+    button(notebook, "Plan").click()
+    says(notebook, "Plan: planned-in-the-panel:")
+    row = notebook.main.get_by_role("table", name="Planned steps").get_by_role("row")
+    row.filter(has_text="run 1 command").filter(has_text="runs").first.wait_for()
+    picture(notebook.cell(0), "panel-plan")
+
+
 def test_bad_input_is_said_beside_its_field_and_nothing_is_built(
     server: Server, browser: Browser
 ) -> None:

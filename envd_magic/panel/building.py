@@ -12,7 +12,7 @@ from envd_magic.pipeline.stop import Stop
 from envd_magic.spec.several import Specs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flytekit import ImageSpec
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envd_magic.magic import EnvdMagic
     from envd_magic.panel.browser import LogView
     from envd_magic.pipeline.events import Event
+    from envd_magic.pipeline.options import Options
     from envd_magic.view.cards import Card
 
 
@@ -68,6 +69,17 @@ def with_settings(spec: ImageSpec, magic: EnvdMagic) -> ImageSpec:
     return configured(Specs((("", spec),)), None, magic).items[0][1]
 
 
+def options_of(magic: EnvdMagic, **chosen: bool | None) -> Options:
+    """Give how a panel builds: options of ``%%envd_build`` by their names, and the settings."""
+    return build_options(_options(chosen), magic, Stop())
+
+
+def _options(chosen: Mapping[str, bool | None]) -> Any:
+    options = build_parser().parse_line("")
+    vars(options).update(chosen)
+    return options
+
+
 def start(
     magic: EnvdMagic,
     spec: ImageSpec,
@@ -90,9 +102,7 @@ def start(
     chosen
         Options of ``%%envd_build`` by their names: ``push``, ``force``, ``incremental``.
     """
-    options: Any = build_parser().parse_line("")
-    vars(options).update(chosen)
-    stop = Stop()
+    options, stop = _options(chosen), Stop()
     specs = configured(Specs((("", spec),)), options, magic)
     job = magic.jobs.make(specs, build_options(options, magic, stop), stop, variable)
     magic.jobs.start(job, quiet=False, tail=magic.setting("tail"), screen=screen)

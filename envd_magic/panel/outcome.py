@@ -35,6 +35,13 @@ class Outcome:
         self.log.show(None)
         self._log.layout.display = _SHOWN
 
+    def show(self, html: str, heading: str) -> None:
+        """Show something else than a build."""
+        self._card.value = html
+        self._take.actions = []
+        self._log.layout.display = _HIDDEN
+        self.end(heading, "")
+
     def update(self, card: Card) -> None:
         """Show the build as it is now."""
         self._card.value = str(card_html(card))

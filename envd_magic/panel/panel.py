@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 
 from envd_magic.errors import EnvdMagicError
 from envd_magic.interactive.choose import is_name, spec_variables
-from envd_magic.panel.building import PanelScreen, start, with_settings
+from envd_magic.panel.building import PanelScreen, options_of, start, with_settings
 from envd_magic.panel.controls import BASES, COMMON, Control, grouped
 from envd_magic.panel.form import Form
 from envd_magic.panel.outcome import Outcome
@@ -90,6 +90,8 @@ class BuildPanel(widgets.VBox):
         )
         self._build = widgets.Button(description="Build", button_style="primary", layout=short)
         self._build.on_click(lambda _: self._begin(push=None if self._push_too.value else False))
+        self._plan = widgets.Button(description="Plan", layout=short)
+        self._plan.on_click(lambda _: self._show_plan())
         self._push = widgets.Button(description="Push", layout=short)
         self._push.on_click(lambda _: self._begin(push=True))
         self._cancel = widgets.Button(description="Cancel", disabled=True, layout=short)
@@ -118,8 +120,8 @@ class BuildPanel(widgets.VBox):
 
     def _actions(self) -> widgets.Widget:
         row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="8px")
-        first = [self._variable, self._build, self._cancel, self._push, self._push_too]
-        first += [self._force, self._incremental]
+        first = [self._variable, self._plan, self._build, self._cancel, self._push]
+        first += [self._push_too, self._force, self._incremental]
         second = [self._history, self._restore, self._clear]
         return widgets.VBox(
             [widgets.HBox(first, layout=row), self._state, widgets.HBox(second, layout=row)]
@@ -199,6 +201,7 @@ class BuildPanel(widgets.VBox):
         wrong = sum(problem.fatal for problem in reading.problems if problem.field) + len(rest)
         self._build.disabled = running or wrong > 0
         spec = reading.spec and with_settings(reading.spec, self._magic)
+        self._plan.disabled = self._build.disabled
         self._push.disabled = self._build.disabled or not (spec and spec.registry)
         self._cancel.disabled = not running
         if running:
@@ -219,6 +222,28 @@ class BuildPanel(widgets.VBox):
         if self._state.value != value:
             self._state.value = value
 
+    def _show_plan(self) -> None:
+        """Tell what a build would do now."""
+        from envd_magic.forecast.plan import make_plan
+        from envd_magic.view.plans import plan_heading, plan_html
+
+        reading = self._reading
+        if reading is None or reading.spec is None or self._outcome.running:
+            return
+        self._say("Planning")
+        push = None if self._push_too.value else False
+        try:
+            asked = options_of(self._magic, **self._chosen(push=push))
+            plan = make_plan(with_settings(reading.spec, self._magic), asked)
+            self._outcome.show(str(plan_html(plan)), plan_heading(plan))
+        except (UsageError, EnvdMagicError) as error:
+            self._outcome.show("", str(error))
+        self._refresh()
+
+    def _chosen(self, *, push: bool | None) -> dict[str, bool | None]:
+        """Give the options of a build as the buttons have them."""
+        return {"push": push, "force": self._force.value, "incremental": self._incremental.value}
+
     def _begin(self, *, push: bool | None) -> None:
         self._hide()
         reading = self._reading
@@ -235,9 +260,7 @@ class BuildPanel(widgets.VBox):
                 reading.spec,
                 screen,
                 self._bound or None,
-                push=push,
-                force=self._force.value,
-                incremental=self._incremental.value,
+                **self._chosen(push=push),
             )
         except (UsageError, EnvdMagicError) as error:
             self._outcome.end("", str(error))
