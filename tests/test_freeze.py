@@ -43,7 +43,7 @@ def test_what_cells_install_is_read() -> None:
         "!uv pip install -r r.txt rich # why",
         "%conda install z",
     ]
-    assert installed_by(cells) == ["pandas>=2", "six", "numpy", "rich"]
+    assert installed_by(cells) == (["pandas>=2", "six", "numpy", "rich"], ["-r r.txt"])
 
 
 def test_modules_are_pinned_by_their_distributions_names(tmp_path: Path) -> None:
@@ -162,7 +162,8 @@ def test_a_first_name_that_several_share_is_followed_to_the_one_that_is_imported
         "shared-a==1.0",
         "shared-b==1.0",
     )
-    assert owners({"shared": {"shared.deep.b", "shared.deep.b.thing"}}) == {"shared": ["shared-b"]}
+    deep = {"shared": {"shared.deep.b", "shared.deep.b.thing"}}
+    assert owners(deep, installed()) == {"shared": ["shared-b"]}
 
 
 def test_a_broken_distribution_is_no_traceback(site: Installed) -> None:
@@ -193,16 +194,26 @@ def test_all_but_what_only_the_kernel_needs_is_frozen_whole() -> None:
     assert not {"ipykernel", "jupyterlab", "envd-magic", "pip", "debugpy"} & names
 
 
-def test_a_local_version_names_no_public_index(
-    site: Installed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: {"t": ["attrs"]})
-    from envd_magic.freeze import frozen
+def test_files_that_pandas_reads_name_what_reads_them(site: Installed) -> None:
+    site.add("pandas", "pandas/__init__.py")
+    site.add("fastparquet", "fastparquet.py")
+    cells = ["import pandas as pd\npd.read_parquet('x')\ndf.to_excel('y')\ndf.to_html()"]
+    frozen = freeze_sources(cells)
+    assert frozen.packages == ("fastparquet==1.0", "pandas==1.0")
+    assert frozen.notes == ("to_excel needs openpyxl or xlsxwriter, which is not installed here",)
+    other = freeze_sources(["import pandas\npandas.read_parquet('x', engine='pyarrow')"])
+    assert other.notes == ("read_parquet needs pyarrow, which is not installed here",)
+    assert freeze_sources(["other.read_parquet('x')"]).packages == ()
 
-    monkeypatch.setattr(frozen, "installed", lambda: {"attrs": Dist("attrs", "2.1+cu121")})
-    found = frozen.freeze_sources(["import t"])
-    assert found.packages == ("attrs==2.1+cu121",)
-    assert "name its own in pip_extra_index_url" in found.notes[0]
+
+def test_what_a_cell_installs_from_elsewhere_is_told() -> None:
+    cells = ["%pip install -e . 'x @ https://h/x.whl' -c c.txt git+https://h/y --find-links z six"]
+    told = freeze_sources(cells).notes
+    assert [note.partition(" is installed by a cell")[0] for note in told] == [
+        "-e .",
+        "x @ https://h/x.whl",
+        "git+https://h/y",
+    ]
 
 
 def test_the_live_kernel_gives_what_its_user_imported() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -19,10 +18,12 @@ from envd_magic.freeze.distributions import (
     owners,
     without_kernel,
 )
+from envd_magic.freeze.engines import engines
 from envd_magic.freeze.imports import imported, installed_by, top_level
+from envd_magic.freeze.places import is_beside, is_importable, is_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from flytekit import ImageSpec
 
@@ -127,7 +128,7 @@ def freeze_kernel(namespace: Mapping[str, Any], history: Sequence[str]) -> Froze
     for name, value in namespace.items():
         if not name.startswith("_"):
             modules |= _module_of(value)
-    return _of_modules(modules, [])
+    return _of_modules(modules, history, is_outside)
 
 
 def _module_of(value: Any) -> set[str]:
@@ -144,32 +145,52 @@ def _module_of(value: Any) -> set[str]:
 
 def freeze_sources(sources: Sequence[str]) -> Frozen:
     """Freeze what cells import, which are not run; versions are those that are installed here."""
-    return _of_modules(imported(sources), installed_by(sources))
+    requirements, others = installed_by(sources)
+    frozen = _of_modules(imported(sources), sources, is_beside, requirements)
+    told = [f"{item} is installed by a cell, and left out: name it yourself" for item in others]
+    return Frozen(frozen.packages, (*frozen.notes, *told), frozen.python)
 
 
-def _of_modules(modules: Iterable[str], asked: Sequence[str]) -> Frozen:
-    tops = top_level(modules)
+def _of_modules(
+    modules: Iterable[str],
+    sources: Sequence[str],
+    is_own: Callable[[str], bool],
+    asked: Sequence[str] = (),
+) -> Frozen:
+    """Freeze what modules are from.
+
+    Parameters
+    ----------
+    modules
+        With dots.
+    sources
+        The code that needs them.
+    is_own
+        Is a module, by its first name, the user's own file or folder?
+    asked
+        Requirements that the code installs itself.
+    """
     dists = installed()
     found: dict[str, Dist] = {}
     loose: dict[str, str] = {}
     notes: list[str] = []
     explicit = {str(canonicalize_name(Requirement(item).name)): item for item in asked}
-    for first, keys in sorted(owners(tops).items()):
-        if keys:
-            found |= {key: dists[key] for key in keys if key in dists and not is_kernels(key)}
-        elif is_local(first):
-            notes.append(f"{first} is a file or folder here: copy or source_root takes it along")
-        elif name := _KNOWN.get(first, first if first in _SAME else ""):
+    for first, keys in sorted(owners(top_level(modules), dists).items()):
+        if is_own(first) and not any(dists[key].folder for key in keys):
+            notes.append(_own_note(first))
+        elif keys:
+            found |= {key: dists[key] for key in keys if not is_kernels(key)}
+        elif (name := _known_name(first)) and not is_importable(first):
             loose[str(canonicalize_name(name))] = name
-        elif str(canonicalize_name(first)) not in explicit:
-            notes.append(
-                f"{first} is not installed here: which distribution it is from is not known"
-            )
+        elif note := _why_unknown(first, explicit):
+            notes.append(note)
     for key, item in explicit.items():
         if key in dists and not is_kernels(key):
             found[key] = dists[key]
         elif not is_kernels(key):
             loose[key] = item
+    if "pandas" in {*found, *loose}:
+        notes += _add_engines(engines(sources), dists, found)
     notes += [
         f"{item} is not installed here: no version is known"
         for item in loose.values()
@@ -178,12 +199,41 @@ def _of_modules(modules: Iterable[str], asked: Sequence[str]) -> Frozen:
     return _frozen(found.values(), notes, [item for key, item in loose.items() if key not in found])
 
 
-def is_local(module: str) -> bool:
-    """Is a module a file or a folder of the user's: in this folder, or loaded from outside?"""
-    loaded = getattr(sys.modules.get(module), "__file__", None)
-    if loaded and "site-packages" not in loaded and "dist-packages" not in loaded:
-        return True
-    return Path(f"{module}.py").is_file() or Path(module, "__init__.py").is_file()
+def _known_name(module: str) -> str:
+    """Give what the distribution of a module is called that is not installed, "" if unknown."""
+    return _KNOWN.get(module, module if module in _SAME else "")
+
+
+def _own_note(module: str) -> str:
+    where = "a file or folder here" if is_beside(module) else "in a folder on Python's path"
+    return f"{module} is {where}: copy or source_root takes it along"
+
+
+def _why_unknown(first: str, explicit: Container[str]) -> str:
+    """Say why it is not known which distribution a module is from, "" if the code installs it."""
+    if is_outside(first):
+        return _own_note(first)
+    if str(canonicalize_name(first)) in explicit:
+        return ""
+    where = (
+        "installed, and no distribution lists it" if is_importable(first) else "not installed here"
+    )
+    return f"{first} is {where}: which distribution it is from is not known"
+
+
+def _add_engines(
+    calls: Mapping[str, Sequence[str]], dists: Mapping[str, Dist], found: dict[str, Dist]
+) -> list[str]:
+    """Add what calls need that nobody imports, where it is installed; tell what is not."""
+    notes = []
+    for call, names in calls.items():
+        keys = [str(canonicalize_name(name)) for name in names]
+        here = next((key for key in keys if key in dists), None)
+        if here is not None:
+            found[here] = dists[here]
+        else:
+            notes.append(f"{call} needs {' or '.join(names)}, which is not installed here")
+    return notes
 
 
 def _frozen(dists: Iterable[Dist], notes: list[str], loose: Sequence[str] = ()) -> Frozen:

@@ -17,7 +17,22 @@ _PIP = re.compile(r"^\s*[%!]\s*(?:python3? -m )?(?:uv )?pip3? install\s+(.+)$", 
 # Cell magics whose body is Python that is run here.
 _PYTHON_MAGICS = re.compile(r"\s*%%(?:time|timeit|capture|prun)\b.*\n?")
 _MAGIC = re.compile(r"\s*%%\w")
-_WITH_VALUE = ("-c", "-f", "-i", "-t", "--target", "--index-url", "--extra-index-url")
+_FILES = ("-e", "-r", "--editable", "--requirement")
+_WITH_VALUE = (
+    *_FILES,
+    "-c",
+    "--constraint",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "-i",
+    "--index-url",
+    "--prefix",
+    "--python",
+    "-t",
+    "--target",
+    "--trusted-host",
+)
 
 
 def imported(sources: Iterable[str]) -> set[str]:
@@ -27,11 +42,18 @@ def imported(sources: Iterable[str]) -> set[str]:
     imports, and code that is no Python, give nothing.
     """
     found: set[str] = set()
-    for source in sources:
-        tree = _tree(source)
-        for node in ast.walk(tree) if tree is not None else ():
+    for tree in trees(sources):
+        for node in ast.walk(tree):
             found |= set(_modules(node))
     return found
+
+
+def trees(sources: Iterable[str]) -> Iterator[ast.Module]:
+    """Read cells or files that are Python, and leave out the others."""
+    for source in sources:
+        tree = _tree(source)
+        if tree is not None:
+            yield tree
 
 
 def _tree(source: str) -> ast.Module | None:
@@ -66,29 +88,45 @@ def top_level(modules: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
-def installed_by(sources: Iterable[str]) -> list[str]:
-    """Give the requirements that cells install: ``%pip install pandas``."""
+def installed_by(sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Give what cells install: ``%pip install pandas -r more.txt``.
+
+    Returns
+    -------
+    tuple
+        The requirements, and what is none: URLs, folders, files of requirements.
+    """
     found: dict[str, None] = {}
+    others: dict[str, None] = {}
     for source in sources:
         for line in _PIP.findall(source):
-            found |= dict.fromkeys(_requirements(line))
-    return list(found)
+            for word, is_requirement in _items(line):
+                (found if is_requirement else others)[word] = None
+    return list(found), list(others)
 
 
-def _requirements(line: str) -> Iterator[str]:
+def _items(line: str) -> Iterator[tuple[str, bool]]:
+    """Give what a line of pip installs, each with whether it is a requirement."""
     try:
         words = shlex.split(line, comments=True)
     except ValueError:
         return
-    skip = False
+    option = ""
     for word in words:
-        if skip or word.startswith("-"):
-            skip = not skip and (word in _WITH_VALUE or word in ("-r", "-e", "--requirement"))
-            continue
         if word in ("&&", ";", "|", ">", "2>"):
             return
-        try:
-            Requirement(word)
-        except InvalidRequirement:
-            continue
-        yield word
+        if option:
+            if option in _FILES:
+                yield f"{option} {word}", False
+            option = ""
+        elif word.startswith("-"):
+            option = word if word in _WITH_VALUE else ""
+        else:
+            yield word, _is_requirement(word)
+
+
+def _is_requirement(word: str) -> bool:
+    try:
+        return Requirement(word).url is None
+    except InvalidRequirement:
+        return False
