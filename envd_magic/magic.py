@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from envd_magic.spec.several import Specs
 
 # Commands that look at no ImageSpec.
-_LIGHT = ("images", "builds", "wait", "cancel", "config")
+_LIGHT = ("images", "builds", "wait", "cancel", "config", "fix")
 
 
 @magics_class
@@ -47,6 +47,7 @@ class EnvdMagic(Settings):
         if options.variable is not None and not is_name(options.variable):
             raise UsageError(f"%%envd_build: {options.variable!r} is no name of a variable")
         import_flytekit(self.shell)
+        from envd_magic.interactive.jobs import Origin
         from envd_magic.interactive.tracebacks import short_tracebacks
         from envd_magic.spec.cell import below_magic, specs_from_cell
         from envd_magic.spec.yaml_form import specs_from_yaml
@@ -56,6 +57,7 @@ class EnvdMagic(Settings):
             specs = (
                 specs_from_yaml(text) if options.yaml else specs_from_cell(text, self.shell.user_ns)
             )
+            options.origin = Origin(line, "" if options.yaml else cell)
             if options.dry_run:
                 self.show(configured(specs, options, self))
             else:
@@ -82,6 +84,7 @@ class EnvdMagic(Settings):
         except HelpRequested as asked:
             print(asked)
             return
+        options.line = "".join(more)
         if name not in _LIGHT:
             import_flytekit(self.shell)
         from envd_magic.interactive.tracebacks import short_tracebacks
@@ -121,6 +124,7 @@ class EnvdMagic(Settings):
             options.variable,
             options.jobs or self.setting("at_once"),
         )
+        job.origin = getattr(options, "origin", job.origin)
         build = self.jobs.start if options.background else self.jobs.run
         build(job, quiet=options.quiet, tail=self.setting("tail"))
         # What goes wrong in the background later is raised for whoever waits.

@@ -183,7 +183,8 @@ def test_a_terminal_keeps_what_came_of_each_build(
     from envd_magic.headless.building import Task
     from envd_magic.headless.progress import LiveProgress, summary
     from envd_magic.pipeline.options import Options
-    from envd_magic.view.cards import failure_card, result_card
+    from envd_magic.view.cards import result_card
+    from envd_magic.view.failed import failure_card
 
     from .builds import BUILT, FAILED, running
 

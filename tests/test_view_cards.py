@@ -29,12 +29,12 @@ from envd_magic.spec.secrets import spec_secrets
 from envd_magic.view.cards import (
     Card,
     duration,
-    failure_card,
     result_card,
     running_card,
     size,
     stopped_card,
 )
+from envd_magic.view.failed import failure_card
 from envd_magic.view.html import card_html
 from envd_magic.view.state import BuildState
 from envd_magic.view.terminal import card_rich

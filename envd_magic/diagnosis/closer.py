@@ -31,7 +31,7 @@ def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rul
         return None
     kept = (requirements.close_name, requirements.drop_item)
     if not found:
-        cause = "there is no package {name} in the index"
+        cause = "there is no package '{name}' in the index"
         return Rule("package-missing", "", cause, _stays(place), kept)
     if not any(is_for_platform(one, view.platform) for one in found):
         cause = "{name} has no wheel for the image's platform ({platform})"

@@ -22,7 +22,8 @@ from envd_magic.pipeline.stop import Stop
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.spec.tag import image_name
-from envd_magic.view.cards import failure_card, result_card, stopped_card
+from envd_magic.view.cards import result_card, stopped_card
+from envd_magic.view.failed import failure_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

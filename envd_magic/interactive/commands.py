@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import frozen, kept, planned, verifying
+from envd_magic.interactive import fixing, frozen, kept, planned, verifying
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -60,6 +60,9 @@ def _preview(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
 
 def _build(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    from envd_magic.interactive.jobs import Origin
+
+    options.origin = Origin(options.line, expression=options.spec)
     magic.build(chosen_specs(options.spec, magic.shell.user_ns), options)
 
 
@@ -294,6 +297,7 @@ COMMANDS: dict[str, Command] = {
     "diff": _command(planned.diff_parser, planned.diff),
     "build": _command(parsers.spec_build_parser, _build),
     "panel": _command(parsers.panel_parser, _panel),
+    "fix": _command(fixing.fix_parser, fixing.show_fix),
     "doctor": _command(parsers.doctor_parser, _doctor),
     "verify": _command(verifying.verify_parser, verifying.verify),
     "run": _command(parsers.run_parser, _run),

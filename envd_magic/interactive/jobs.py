@@ -16,8 +16,9 @@ from envd_magic.errors import BuildInterrupted
 from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
 from envd_magic.spec.secrets import spec_secrets
-from envd_magic.view.cards import failure_card, result_card, stopped_card
+from envd_magic.view.cards import result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
+from envd_magic.view.failed import failure_card
 from envd_magic.view.turns import Turns
 
 if TYPE_CHECKING:
@@ -37,6 +38,26 @@ _MOST = 200
 _TICK = 0.2
 # Seconds that a stopped build gets to end.
 _LONG = 10.0
+_HINT = "%envd fix 1 puts the first of it into a new cell, and so on"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the specs of a build came from.
+
+    Parameters
+    ----------
+    line
+        What stood behind ``%%envd_build`` or ``%envd build``.
+    cell
+        The cell's Python; "" if there was none.
+    expression
+        What ``%envd build`` was given; "" if it was a cell.
+    """
+
+    line: str = ""
+    cell: str = ""
+    expression: str = ""
 
 
 @dataclass
@@ -71,6 +92,7 @@ class Job:
     errors: dict[int, BaseException] = field(default_factory=dict)
     error: BaseException | None = None
     prepared: list[Prepared] = field(default_factory=list)
+    origin: Origin = Origin()
     thread: threading.Thread | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None
@@ -85,6 +107,11 @@ class Job:
         if self.error is None:
             return "done"
         return "stopped" if isinstance(self.error, KeyboardInterrupt) else "failed"
+
+    @property
+    def failed(self) -> int:
+        """Which of the specs the error is of."""
+        return next((number for number, one in self.errors.items() if one is self.error), 0)
 
     @property
     def image(self) -> str:
@@ -333,6 +360,7 @@ def _failure_shown(job: Job, number: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        job.errors[number] = error
         ended = viewer.state.result
         if ended is not None and ended.status in ("built", "exists"):
             ended = None  # a base spec's
@@ -344,7 +372,9 @@ def _failure_shown(job: Job, number: int) -> Iterator[None]:
             known = number < len(job.prepared)
             secrets = job.prepared[number].secrets if known else spec_secrets(spec)
             card = failure_card(error, spec, secrets, ended)
-            viewer.finish(replace(card, notes=(*card.notes, *_offer(error, spec))))
+            hint = _HINT if any(one.diff for one in card.helps) else ""
+            notes = (*card.notes, *_offer(error, spec))
+            viewer.finish(replace(card, notes=notes, hint=hint))
         raise
 
 

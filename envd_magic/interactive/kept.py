@@ -91,7 +91,8 @@ def _show(entry: Entry) -> None:
     from envd_magic.pipeline.as_json import result_from_json
     from envd_magic.records.restore import restored
     from envd_magic.spec.secrets import Secrets
-    from envd_magic.view.cards import failure_card, result_card, stopped_card
+    from envd_magic.view.cards import result_card, stopped_card
+    from envd_magic.view.failed import failure_card
     from envd_magic.view.text import card_text
 
     result = result_from_json(entry.result)

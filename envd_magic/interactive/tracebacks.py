@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from envd_magic.diagnosis.model import UNKNOWN
 from envd_magic.errors import EnvdMagicError
 from envd_magic.spec.cell import CELL_FILE
 
@@ -48,6 +49,10 @@ def _lines(shell: Any, error: BaseException, *, whole: bool) -> list[str] | None
         return _structured(shell, error, error.__traceback__)
     if isinstance(error, (EnvdMagicError, KeyboardInterrupt)):
         first, *rest = f"{type(error).__name__}: {error}".removesuffix(": ").splitlines()
+        known = getattr(error, "diagnosis", None)
+        if known is not None and known.kind != UNKNOWN:
+            # The step's lines are in the card above.
+            return [first, str(known)]
         more = ["    …"] if len(rest) > _MOST else []
         return [first, *rest[:_MOST], *more]
     own = error.__traceback__

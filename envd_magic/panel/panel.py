@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,6 +15,7 @@ from envd_magic.interactive.choose import is_name, spec_variables
 from envd_magic.panel.building import PanelScreen, options_of, start, with_settings
 from envd_magic.panel.controls import BASES, COMMON, Control, grouped
 from envd_magic.panel.form import Form
+from envd_magic.panel.helps import Helps
 from envd_magic.panel.outcome import Outcome
 from envd_magic.panel.preview import Preview
 from envd_magic.panel.values import SPEC_PREFIX
@@ -23,6 +25,7 @@ from envd_magic.view.cards import STATES
 if TYPE_CHECKING:
     from flytekit import ImageSpec
 
+    from envd_magic.diagnosis.model import Fix
     from envd_magic.interactive.jobs import Job
     from envd_magic.magic import EnvdMagic
     from envd_magic.panel.form import Reading
@@ -66,7 +69,9 @@ class BuildPanel(widgets.VBox):
         self._preview = Preview()
         self._outcome = Outcome()
         self._make_buttons(variable)
-        super().__init__([self._top(), self._outcome.box])
+        self._helps = Helps(self._use)
+        self._built: ImageSpec | None = None
+        super().__init__([self._top(), self._helps.box, self._outcome.box])
         self.add_class("envd-panel")
         self.restore(spec)
 
@@ -250,6 +255,8 @@ class BuildPanel(widgets.VBox):
         if reading is None or reading.spec is None or self._outcome.running:
             return
         self._fault = ()
+        self._helps.show(())
+        self._built = reading.spec
         self._bound = self._variable.value.strip()
         self._outcome.begin()
         self._preview.built()
@@ -284,9 +291,19 @@ class BuildPanel(widgets.VBox):
     def _finished(self, card: Card) -> None:
         with self._turn:
             self._fault = card.fields
-            self._outcome.finish(card, self._bound)
+            # Here a button fills the form.
+            self._outcome.finish(replace(card, hint=""), self._bound)
+            self._helps.show(card.diagnosis.fixes if card.diagnosis else ())
             self._refresh()
             self._show_history()
+
+    def _use(self, fix: Fix) -> None:
+        """Fill the form with the spec that was built, and a fix made; nothing is built."""
+        from envd_magic.diagnosis.edits import fixed
+
+        if self._built is not None:
+            self._outcome.end("The fix is in the form; Build tries it", "")
+            self.restore(fixed(self._built, fix))
 
     def _show_history(self) -> None:
         jobs = [job for job in reversed(self._magic.jobs.all()) if len(job.specs.items) == 1]

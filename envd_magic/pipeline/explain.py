@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.diagnosis.model import UNKNOWN, Diagnosis
+from envd_magic.errors import VerifyError
 from envd_magic.pipeline.events import Phase
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.witness import Witness
@@ -50,13 +51,23 @@ def explain(
     hide = (secrets or spec_secrets(spec)).mask
     kinds = tuple(kind.__name__ for kind in type(error).__mro__)
     problems = tuple(
-        (one.field, None if one.item is None else str(one.item), hide(one.message))
-        for one in getattr(error, "problems", ())
+        (field, None if item is None else str(item), hide(message))
+        for field, item, message in _problems(error)
     )
     failure = (witness or Witness()).failure(kinds, hide(str(error)), problems)
     found = _diagnosis(spec, failure, engine)
     error.diagnosis = found  # type: ignore[attr-defined]
     return found
+
+
+def _problems(error: Any) -> Iterator[tuple[str, object, str]]:
+    """Give what an exception itself tells of fields: what is refused, or is not as asked."""
+    for one in getattr(error, "problems", ()):
+        yield one.field, one.item, one.message
+    if isinstance(error, VerifyError):
+        for one in error.verification.differing:
+            found = f"found {one.found}" if one.found else one.outcome
+            yield one.field, one.item or None, f"asked {one.asked}, {found}"
 
 
 def refused(error: Exception, spec: ImageSpec, seconds: float) -> BuildResult:

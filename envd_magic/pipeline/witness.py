@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Characters of output that are kept, and lines that are looked at.
 _ROOM = 1 << 17
 _MOST = 600
+# How the engine's words begin where a program has failed; the program's script follows.
+_RAN = "executor failed running ["
 
 
 class Witness:
@@ -104,7 +106,10 @@ class Witness:
         kept = [line for line in lines if not re.search(rf"#{step.number} ERROR: ", line)]
         if len(kept) < len(step.lines):
             kept = list(step.lines)
-        return tuple(kept[-_MOST:]) or ((step.error.strip(),) if step.error else ())
+        if not kept and not step.error.startswith(_RAN):
+            # A step that runs no program says nothing: the engine's own words tell why.
+            kept = [step.error.strip()]
+        return tuple(kept[-_MOST:])
 
     def _last_lines(self) -> tuple[str, ...]:
         return tuple("".join(self._texts).splitlines()[-40:])

@@ -6,40 +6,21 @@ is empty and is not shown.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from envd_magic.errors import (
-    BaseImageError,
-    BootstrapError,
-    PushError,
-    SpecError,
-    VerifyError,
-)
-from envd_magic.spec.source import format_spec
-from envd_magic.spec.tag import image_name
 from envd_magic.verification.result import OUTCOMES
 from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
-    from flytekit import ImageSpec
-
+    from envd_magic.diagnosis.model import Diagnosis
     from envd_magic.pipeline.result import BuildResult, Step
-    from envd_magic.spec.secrets import Secrets
     from envd_magic.verification.result import Item, Verification
     from envd_magic.view.state import BuildState
 
-_WIDEST = 300
+#: Characters of a line that are shown.
+WIDEST = 300
 _MINUTE = 60
-_FIELD = re.compile(r"( +)(\w+)=")
-_INDENT = 4
-# The fields that errors come from where no step of envd's has failed.
-_OF = (
-    (BaseImageError, "base_image"),
-    (BootstrapError, "registry_config"),
-    (PushError, "registry"),
-)
 #: What each state is called.
 STATES = {
     "running": "Building",
@@ -56,10 +37,40 @@ STATES = {
 
 @dataclass(frozen=True)
 class SpecLine:
-    """One line of a formatted ImageSpec; marked if it is what failed."""
+    """One line of a formatted ImageSpec.
+
+    Parameters
+    ----------
+    text
+        The line.
+    marked
+        Is it at fault?
+    part
+        Where in the line what is at fault stands; None means the whole line.
+    """
 
     text: str
     marked: bool = False
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Help:
+    """What can be done, as it is shown.
+
+    Parameters
+    ----------
+    text
+        In a few words.
+    diff
+        What it changes in the spec: lines that begin with + or -.
+    command
+        What to run or to write elsewhere.
+    """
+
+    text: str
+    diff: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,14 @@ class Card:
         The fields at fault, where it failed.
     checks
         What was asked for and what is there, what differs first.
+    step
+        Which step failed, and how, in a sentence.
+    helps
+        What can be done, the best first.
+    hint
+        How to do that from here.
+    diagnosis
+        Why it failed, as far as that is known.
     """
 
     state: str
@@ -106,6 +125,10 @@ class Card:
     notes: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     checks: tuple[Item, ...] = ()
+    step: str = ""
+    helps: tuple[Help, ...] = ()
+    hint: str = ""
+    diagnosis: Diagnosis | None = None
 
     @property
     def heading(self) -> str:
@@ -131,7 +154,7 @@ def running_card(state: BuildState, hint: str = "", name: str = "…") -> Card:
     of = max(state.expected, len(state.steps))
     counted = f" · {state.done} of {of} steps" if state.steps else ""
     status = _joined(f"{where} · {duration(state.seconds)}{counted}", hint)
-    return _clean(
+    return clean(
         Card(
             state="running",
             title=state.image,
@@ -148,7 +171,7 @@ def _joined(status: str, hint: str) -> str:
     return f"{status} · {hint}" if hint else status
 
 
-def _clean(card: Card) -> Card:
+def clean(card: Card) -> Card:
     """Take control characters out of what is made of a user's words; the log's are taken later."""
     return replace(
         card,
@@ -156,10 +179,15 @@ def _clean(card: Card) -> Card:
         status=plain(card.status),
         facts=tuple((name, plain(value)) for name, value in card.facts),
         steps=tuple(
-            replace(step, name=tidy(plain(step.name), _WIDEST), field=plain(step.field))
+            replace(step, name=tidy(plain(step.name), WIDEST), field=plain(step.field))
             for step in card.steps
         ),
         cause=plain(card.cause),
+        step=plain(card.step),
+        helps=tuple(
+            Help(plain(one.text), tuple(map(plain, one.diff)), plain(one.command))
+            for one in card.helps
+        ),
         notes=tuple(map(plain, card.notes)),
         checks=tuple(map(_clean_item, card.checks)),
     )
@@ -190,16 +218,16 @@ def result_card(result: BuildResult, variable: str | None = None) -> Card:
     facts.append(("Time", duration(result.seconds)))
     if variable:
         facts.append(("Use", f"@task(container_image={variable})"))
-    facts += _verified_facts(result.verification)
-    facts += _log_fact(result)
-    return _clean(
+    facts += verified_facts(result.verification)
+    facts += log_fact(result)
+    return clean(
         Card(
             state=result.status,
             title=result.image,
             facts=tuple(facts),
             steps=result.steps,
             notes=result.warnings,
-            checks=_checks(result.verification),
+            checks=checks_of(result.verification),
         )
     )
 
@@ -212,19 +240,20 @@ def verification_card(verification: Verification) -> Card:
     if verification.size:
         facts.append(("Size", size(verification.size)))
     facts.append(("Time", duration(verification.seconds)))
-    facts += _verified_facts(verification)
-    return _clean(
+    facts += verified_facts(verification)
+    return clean(
         Card(
             state="verified" if verification.good else "differs",
             title=verification.image,
             facts=tuple(facts),
-            checks=_checks(verification),
+            checks=checks_of(verification),
             fields=tuple(sorted({item.field for item in verification.differing})),
         )
     )
 
 
-def _verified_facts(verification: Verification | None) -> list[tuple[str, str]]:
+def verified_facts(verification: Verification | None) -> list[tuple[str, str]]:
+    """Give what a verification tells in numbers."""
     if verification is None:
         return []
     sizes = [f"{field or 'other'} {size(of)}" for field, of in verification.sizes().items()]
@@ -232,7 +261,8 @@ def _verified_facts(verification: Verification | None) -> list[tuple[str, str]]:
     return [*facts, ("Size by field", ", ".join(sizes))] if sizes else facts
 
 
-def _checks(verification: Verification | None) -> tuple[Item, ...]:
+def checks_of(verification: Verification | None) -> tuple[Item, ...]:
+    """Give what was looked at, what matters most first."""
     if verification is None:
         return ()
     return tuple(item for outcome in OUTCOMES for item in verification.of(outcome))
@@ -242,95 +272,16 @@ def stopped_card(result: BuildResult | None, name: str) -> Card:
     """Show a build that the user stopped."""
     if result is None:
         return Card(state="stopped", title=name)
-    facts = (("Time", duration(result.seconds)), *_log_fact(result))
+    facts = (("Time", duration(result.seconds)), *log_fact(result))
     steps = tuple(
         replace(step, status="stopped") if step.status == "running" else step
         for step in result.steps
     )
-    return _clean(Card(state="stopped", title=result.image, facts=facts, steps=steps))
+    return clean(Card(state="stopped", title=result.image, facts=facts, steps=steps))
 
 
-def failure_card(
-    error: BaseException, spec: ImageSpec, secrets: Secrets, result: BuildResult | None
-) -> Card:
-    """Show a build that failed: the cause, the step's last lines, the spec with its field marked.
-
-    Parameters
-    ----------
-    error
-        What was raised.
-    spec
-        What was to be built.
-    secrets
-        What must not be shown.
-    result
-        How far it came; None if nothing ran.
-    """
-    first, *rest = secrets.mask(str(error)).splitlines() or [type(error).__name__]
-    step = next((s for s in result.steps if s.status == "failed"), None) if result else None
-    field = step.field if step else next((f for kind, f in _OF if isinstance(error, kind)), "")
-    fields = {_path_of(spec, result, field)} if result and field else set()
-    if isinstance(error, SpecError):
-        fields = {problem.field for problem in error.problems}
-    verification = None
-    if isinstance(error, VerifyError):
-        # The table tells the rest.
-        verification, rest = error.verification, []
-        fields = {item.field for item in verification.differing}
-    facts = [("Time", duration(result.seconds)), *_log_fact(result)] if result else []
-    facts += _verified_facts(verification)
-    if result and result.stage:
-        facts.insert(0, ("Stage", result.stage))
-    return _clean(
-        Card(
-            state="failed",
-            title=result.image if result else str(getattr(spec, "name", "")),
-            facts=tuple(facts),
-            steps=result.steps if result else (),
-            cause=first,
-            log=tuple(tidy(line.removeprefix("    "), _WIDEST) for line in rest),
-            spec=marked_lines(format_spec(spec, secrets), fields),
-            notes=result.warnings if result else (),
-            fields=tuple(sorted(fields)),
-            checks=_checks(verification),
-        )
-    )
-
-
-def marked_lines(text: str, fields: set[str]) -> tuple[SpecLine, ...]:
-    """Lines of a formatted spec, with those of some fields marked.
-
-    Parameters
-    ----------
-    text
-        As :func:`~envd_magic.spec.source.format_spec` makes it.
-    fields
-        Their names; a base spec's as ``base_image.packages``.
-    """
-    lines: list[SpecLine] = []
-    path: list[str] = []
-    for line in text.splitlines():
-        depth = (len(line) - len(line.lstrip(" "))) // _INDENT
-        if match := _FIELD.match(line):
-            path = [*path[: depth - 1], match[2]]
-        elif depth <= len(path) - 1:
-            # The bracket that closes a base spec.
-            path = path[:depth]
-        lines.append(SpecLine(line, ".".join(path) in fields and depth > 0))
-    return tuple(lines)
-
-
-def _path_of(spec: Any, result: BuildResult, field: str) -> str:
-    """Name a field of the spec whose build failed, which may be a base spec."""
-    prefix = ""
-    while hasattr(spec, "base_image"):
-        if image_name(spec) == result.image:
-            return prefix + field
-        spec, prefix = spec.base_image, f"{prefix}base_image."
-    return field
-
-
-def _log_fact(result: BuildResult) -> list[tuple[str, str]]:
+def log_fact(result: BuildResult) -> list[tuple[str, str]]:
+    """Give where the log is, if there is one."""
     return [("Log", str(result.log_file))] if result.log_file is not None else []
 
 

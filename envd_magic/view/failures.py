@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envd_magic.spec.secrets import spec_secrets
-from envd_magic.view.cards import failure_card
+from envd_magic.view.failed import failure_card
 from envd_magic.view.text import card_text
 
 if TYPE_CHECKING:

@@ -49,6 +49,11 @@ background:rgba(128,128,128,.12)!important;font-size:12px;line-height:1.4;max-he
 overflow:auto}
 .envd-card summary{cursor:pointer}
 .envd-card mark{background:rgba(211,47,47,.25);color:inherit}
+.envd-card ins,.envd-card del{text-decoration:none;display:block}
+.envd-card ins{background:rgba(56,142,60,.2)}
+.envd-card del{background:rgba(211,47,47,.15)}
+.envd-card .envd-helps ol{margin:2px 0;padding-left:24px}
+.envd-card .envd-helps li{display:list-item}
 .envd-card .envd-fail td{color:color-mix(in srgb,var(--e),currentColor 35%);font-weight:600}
 </style>""")
 # JupyterLab sets tables' cells to the right. Where it takes a style sheet away, it leaves this.
@@ -65,9 +70,12 @@ def card_html(card: Card) -> Markup:
         parts.append(Markup('<div role="status">{}</div>').format(card.status))
     if card.cause:
         parts.append(Markup("<div><strong>{}</strong></div>").format(card.cause))
+        if card.step:
+            parts.append(Markup("<div>{}</div>").format(card.step))
         parts.append(_log(card.log, "Last lines of the step"))
     if card.spec:
         parts.append(_spec(card.spec))
+    parts.append(_helps(card))
     parts.append(_facts(card.facts))
     parts += [Markup("<div>Note: {}</div>").format(note) for note in card.notes]
     if card.checks:
@@ -144,13 +152,40 @@ def _log(lines: tuple[str, ...], label: str) -> Markup:
 
 
 def _spec(lines: tuple[SpecLine, ...]) -> Markup:
-    shown = Markup("\n").join(
-        Markup("{}<mark>{}</mark>").format(_indent(line.text), line.text.lstrip())
-        if line.marked
-        else Markup("{}").format(line.text)
-        for line in lines
-    )
+    shown = Markup("\n").join(_spec_line(line) for line in lines)
     return Markup("<details open><summary>ImageSpec</summary><pre>{}</pre></details>").format(shown)
+
+
+def _spec_line(line: SpecLine) -> Markup:
+    if not line.marked:
+        return Markup("{}").format(line.text)
+    start, end = line.part or (len(_indent(line.text)), len(line.text))
+    text = line.text
+    return Markup("{}<mark>{}</mark>{}").format(text[:start], text[start:end], text[end:])
+
+
+def _helps(card: Card) -> Markup:
+    if not card.helps:
+        return Markup("")
+    items = Markup("").join(
+        Markup("<li>{}{}{}</li>").format(
+            one.text,
+            Markup("<pre>{}</pre>").format(Markup("").join(map(_diff_line, one.diff)))
+            if one.diff
+            else "",
+            Markup("<pre>{}</pre>").format(one.command) if one.command else "",
+        )
+        for one in card.helps
+    )
+    hint = Markup("<div>{}</div>").format(card.hint) if card.hint else ""
+    return Markup('<div class="envd-helps"><strong>What helps</strong><ol>{}</ol>{}</div>').format(
+        items, hint
+    )
+
+
+def _diff_line(line: str) -> Markup:
+    form = Markup("<ins>{}</ins>") if line.startswith("+") else Markup("<del>{}</del>")
+    return form.format(line)
 
 
 def _indent(text: str) -> str:

@@ -11,8 +11,9 @@ from envd_magic.pipeline.as_json import from_json
 from envd_magic.pipeline.events import Finished, Notice, Tick
 from envd_magic.records.restore import restored
 from envd_magic.spec.secrets import Secrets
-from envd_magic.view.cards import failure_card, result_card, stopped_card
+from envd_magic.view.cards import result_card, stopped_card
 from envd_magic.view.display import Viewer
+from envd_magic.view.failed import failure_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from envd_magic.view.text import step_status
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from envd_magic.view.cards import Card
+    from envd_magic.view.cards import Card, SpecLine
 
 _COLOURS = {
     "running": "blue",
@@ -55,7 +55,8 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     if card.spec:
         marked = {number for number, line in enumerate(card.spec, 1) if line.marked}
         code = "\n".join(line.text for line in card.spec)
-        parts.append(Syntax(code, "python", highlight_lines=marked, background_color="default"))
+        parts.append(_code(code, marked, card.spec))
+    parts += _helps(card)
     facts = Table.grid(padding=(0, 2))
     for name, value in card.facts:
         facts.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
@@ -84,6 +85,34 @@ def _head(card: Card) -> list[RenderableType]:
         parts.append(Text(card.status))
     if card.cause:
         parts.append(Text(card.cause, style="bold"))
+    if card.step:
+        parts.append(Text(f"  {card.step}"))
+    return parts
+
+
+def _code(code: str, marked: set[int], lines: tuple[SpecLine, ...]) -> Syntax:
+    """Give the spec, with what is at fault in it underlined."""
+    shown = Syntax(code, "python", highlight_lines=marked, background_color="default")
+    for number, line in enumerate(lines, 1):
+        if line.part is not None:
+            start, end = line.part
+            shown.stylize_range("bold underline red", (number, start), (number, end))
+    return shown
+
+
+def _helps(card: Card) -> list[RenderableType]:
+    if not card.helps:
+        return []
+    parts: list[RenderableType] = [Text("  What helps", style="bold")]
+    for number, one in enumerate(card.helps, 1):
+        parts.append(Padding(Text(f"{number}. {one.text}"), (0, 0, 0, 4)))
+        for line in one.diff:
+            colour = "green" if line.startswith("+") else "red"
+            parts.append(Padding(Text(line, style=colour), (0, 0, 0, 7)))
+        if one.command:
+            parts.append(Padding(Text(one.command, style="cyan"), (0, 0, 0, 7)))
+    if card.hint:
+        parts.append(Padding(Text(card.hint, style="dim"), (0, 0, 0, 2)))
     return parts
 
 

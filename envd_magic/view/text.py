@@ -11,7 +11,7 @@ from envd_magic.view.lines import plain
 if TYPE_CHECKING:
     from envd_magic.pipeline.result import Step
     from envd_magic.recipe.model import Recipe
-    from envd_magic.view.cards import Card
+    from envd_magic.view.cards import Card, SpecLine
 
 _BAR = 30
 _MOST_FILES = 50
@@ -22,6 +22,8 @@ def card_text(card: Card) -> str:
     lines = [card.heading]
     if card.cause:
         lines.append(card.cause)
+    if card.step:
+        lines.append(f"  {card.step}")
     lines += [f"    {plain(line)}" for line in card.log if card.cause]
     if card.progress is not None:
         full = round(card.progress * _BAR)
@@ -29,7 +31,8 @@ def card_text(card: Card) -> str:
     if card.status:
         lines.append(f"  {card.status}")
     if card.spec:
-        lines += [f"{'>' if line.marked else ' '} {line.text}" for line in card.spec]
+        lines += [text for line in card.spec for text in _spec_text(line)]
+    lines += _helps_text(card)
     width = max((len(name) for name, _ in card.facts), default=0)
     lines += [f"  {name:{width}}  {value}" for name, value in card.facts]
     lines += [f"  note: {note}" for note in card.notes]
@@ -39,6 +42,27 @@ def card_text(card: Card) -> str:
         lines += [f"    {step_text(step)}" for step in card.steps]
     lines += [f"  | {plain(line)}" for line in card.log if not card.cause]
     return "\n".join(lines)
+
+
+def _spec_text(line: SpecLine) -> list[str]:
+    """One line of a spec, with what is at fault in it underlined."""
+    shown = f"{'>' if line.marked else ' '} {line.text}"
+    if line.part is None:
+        return [shown]
+    start, end = line.part
+    return [shown, f"  {' ' * start}{'^' * (end - start)}"]
+
+
+def _helps_text(card: Card) -> list[str]:
+    if not card.helps:
+        return []
+    lines = ["  What helps"]
+    for number, one in enumerate(card.helps, 1):
+        lines.append(f"    {number}. {one.text}")
+        lines += [f"       {line}" for line in one.diff]
+        if one.command:
+            lines.append(f"       {one.command}")
+    return [*lines, f"  {card.hint}"] if card.hint else lines
 
 
 def step_text(step: Step) -> str:

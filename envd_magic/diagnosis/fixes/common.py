@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from envd_magic.diagnosis.ask import Ask
     from envd_magic.diagnosis.view import Place, View
 
-#: How alike names are that may stand for each other.
-ALIKE = 0.7
+# How alike names are that may stand for each other: of a short one, less is enough.
+_ALIKE, _ALIKE_SHORT, _SHORT = 0.7, 0.6, 4
 
 
 def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
@@ -26,7 +26,8 @@ def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     wanted = _plain(name)
     if wanted in plain:
         return [plain[wanted]] if plain[wanted] != name else []
-    found = difflib.get_close_matches(wanted, plain, n=most + 3, cutoff=ALIKE)
+    alike = _ALIKE_SHORT if len(wanted) <= _SHORT else _ALIKE
+    found = difflib.get_close_matches(wanted, plain, n=most + 3, cutoff=alike)
     # Letters in another order make a mistake that hides nothing else.
     turned = [one for one in found if sorted(one) == sorted(wanted)]
     return [plain[one] for one in (turned or found)[:most]]

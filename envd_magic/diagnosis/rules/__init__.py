@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _OF_ERROR: dict[str, tuple[Rule, ...]] = {
     "SpecError": refused.RULES,
+    "VerifyError": refused.DIFFERS,
     "BaseImageError": (*images.BASE, *machine.RULES),
     "PushError": (*images.PUSH, *machine.RULES),
     "BootstrapError": (*machine.BOOTSTRAP, *machine.RULES),

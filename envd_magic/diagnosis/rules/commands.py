@@ -55,14 +55,14 @@ RULES: tuple[Rule, ...] = (
         "program-missing",
         rf"^(?:bash|/bin/bash|sh|/bin/sh|dash|\S+\.sh): (?:-c: )?(?:line )?(?:\d+: )?{_PROGRAM}: "
         r"(?:command )?not found",
-        "the image has no program {what}",
+        "the image has no program '{what}'",
         places.command_with,
         (commands.close_program, commands.add_program),
     ),
     Rule(
         "program-missing",
         rf"(?:/usr/bin/env|env): {_OPEN}?{_PROGRAM}{_CLOSE}?: No such file or directory",
-        "the image has no program {what}",
+        "the image has no program '{what}'",
         places.command_with,
         (commands.close_program, commands.add_program),
     ),
@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
         "program-missing",
         rf"(?:sudo: {_PROGRAM}: command not found|"
         r"exec: \"?(?P<what2>[\w.+-]+)\"?: executable file not found)",
-        "the image has no program {what}",
+        "the image has no program '{what}'",
         places.command,
         (commands.add_program,),
     ),
@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
         "module-missing",
         r"(?:ModuleNotFoundError: No module named '(?P<what>[\w.]+)'|"
         r"No module named (?P<what2>[\w.]+)$)",
-        "the image's Python has no module {what}",
+        "the image's Python has no module '{what}'",
         places.command,
         (commands.add_module,),
     ),
@@ -102,7 +102,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "package-missing",
         r"No matching distribution found for (?P<what>\S+)",
-        "pip in this command finds no {what}",
+        "pip in this command finds no '{what}'",
         places.command,
         (),
     ),
@@ -121,7 +121,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:can't open file|cannot (?:open|access|stat|find)|No such file or directory:?|"
         r"can't cd to|Could not open requirements file:[^\n]*)[^\n]*?"
         rf"{_OPEN}(?P<what>[^'\"\u2019\n]+){_CLOSE}",
-        "there is no file {what} in the image",
+        "there is no file '{what}' in the image",
         places.command,
         (commands.copy_file,),
         closer=ignored_file,
@@ -129,7 +129,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "file-missing",
         r"(?P<what>/?[\w./@+-]+): No such file or directory",
-        "there is no file {what} in the image",
+        "there is no file '{what}' in the image",
         places.command,
         (commands.copy_file,),
         closer=ignored_file,

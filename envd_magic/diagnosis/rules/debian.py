@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "apt-version-missing",
         r"E: Version '(?P<version>[^']+)' for '(?P<name>[^']+)' was not found",
-        "there is no version {version} of the Debian package {name} (any more)",
+        "there is no version {version} of the Debian package '{name}' (any more)",
         places.debian_name,
         (debian.any_version,),
     ),
@@ -62,21 +62,21 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "apt-package-missing",
         r"E: Unable to locate package (?P<name>\S+)",
-        "there is no Debian package {name} for this base image",
+        "there is no Debian package '{name}' for this base image",
         places.debian_name,
         (debian.close_name, debian.drop_item),
     ),
     Rule(
         "apt-package-missing",
         r"E: Couldn't find any package by (?:glob|regex) '(?P<name>[^']+)'",
-        "there is no Debian package {name} for this base image",
+        "there is no Debian package '{name}' for this base image",
         places.debian_name,
         (debian.close_name, debian.drop_item),
     ),
     Rule(
         "apt-package-missing",
         r"E: Package '(?P<name>[^']+)' has no installation candidate",
-        "the Debian package {name} is none that can be installed in this base image",
+        "the Debian package '{name}' is none that can be installed in this base image",
         places.debian_name,
         (debian.close_name, debian.drop_item),
     ),

@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "context-missing",
         r"There is no envd context '(?P<what>[^']+)'\. There is: (?P<known>[^\n]+?)\. ",
-        "there is no envd context {what}; there is: {known}",
+        "there is no envd context '{what}'; there is: {known}",
         nowhere,
         (machine.make_context,),
     ),

@@ -171,7 +171,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "package-missing",
         rf"Because (?:there are no versions of )?{_NAME} was not found in the package registry",
-        "there is no package {name} in the index",
+        "there is no package '{name}' in the index",
         places.named,
         (requirements.close_name, requirements.drop_item),
     ),
@@ -309,7 +309,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "package-missing",
         rf"satisfies the requirement {_NAME}(?:\[[^\]]*\])?[^\n]*\(from versions: none\)",
-        "the index has no {name} that this Python and platform can use",
+        "the index has no '{name}' that this Python and platform can use",
         places.named,
         (requirements.close_name, requirements.drop_item),
         certain=False,

@@ -11,14 +11,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "copy-missing",
         r"^copy.*: is not there",
-        "there is no file or folder {item} to copy",
+        "there is no file or folder '{item}' to copy",
         places.refused,
         (refused.close_path, refused.drop_item),
     ),
     Rule(
         "certificate-missing",
         r"^registry_config.*\"(?:ca|cert|key)\": there is no file '(?P<what>[^']*)'",
-        "registry_config names the file {what}, which is not there",
+        "registry_config names the file '{what}', which is not there",
         places.refused,
         (refused.close_certificate,),
     ),
@@ -52,3 +52,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("value-refused", r"", "{said}", places.refused, (refused.plain_value,)),
 )
+
+#: An image that was built, and is not what was asked for.
+DIFFERS: tuple[Rule, ...] = (Rule("differs", r"", "{said}", places.refused),)
