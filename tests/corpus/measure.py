@@ -94,3 +94,34 @@ def told_by(path: Path) -> Told:
     with spec_of(path) as spec:
         found = diagnose(spec, failure)
     return Told(path.stem, recording.header["case"], found)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How well a set of recordings is told; names and contents stay unread."""
+
+    told: tuple[Told, ...]
+
+    @property
+    def count(self) -> int:
+        """How many recordings there are."""
+        return len(self.told)
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of failures they are."""
+        return len({one.wanted["kind"] for one in self.told})
+
+    def share(self, what: str) -> float:
+        """Give for which part of them something is so: "right", "exact" or "deceived"."""
+        return sum(bool(getattr(one, what)) for one in self.told) / max(1, self.count)
+
+    @property
+    def certain(self) -> float:
+        """For which part of them the diagnosis is certain."""
+        return sum(one.found.certain for one in self.told) / max(1, self.count)
+
+
+def summary(which: str) -> Summary:
+    """Diagnose all recordings of a set."""
+    return Summary(tuple(told_by(path) for path in paths(which)))

@@ -25,6 +25,13 @@ BEFORE: tuple[Rule, ...] = (
         (system.add_pip,),
     ),
     Rule(
+        "pip-missing",
+        r"^(?P<what>\S*python\S*): No module named '?pip'?$",
+        "the base image has a Python without pip ({what}), and there are packages to install",
+        of("base_image"),
+        (system.add_pip,),
+    ),
+    Rule(
         "installer-option",
         r"no such option: (?P<what>-\S+)",
         "the installer has no option {what}",

@@ -64,13 +64,10 @@ def file_to_copy_missing(_: Bench) -> Iterator[ImageSpec]:
 
 
 @case("copy-ignored", "source_root")
-def source_ignored_by_git(bench: Bench) -> Iterator[ImageSpec]:
-    import subprocess
-
-    bench.write("score.py", "print(open('/root/weights.csv').read())\n")
-    bench.write("weights.csv", "1,2\n")
-    bench.write(".gitignore", "*.csv\n")
-    subprocess.run(["git", "init", "-q"], check=True)
+def source_ignored_by_folder(bench: Bench) -> Iterator[ImageSpec]:
+    bench.write("score.py", "print(open('/root/tables/weights.csv').read())\n")
+    bench.write("tables/weights.csv", "1,2\n")
+    bench.write(".dockerignore", "# large\ntables\n")
     yield ImageSpec(
         name="scoring",
         source_root=".",
@@ -88,9 +85,9 @@ def disk_full_python(bench: Bench) -> Iterator[ImageSpec]:
     )
 
 
-@case("killed", "commands", "kill -9 $$")
+@case("killed", "commands", "sh -c 'kill -9 $$'")
 def shell_killed(_: Bench) -> Iterator[ImageSpec]:
-    yield ImageSpec(name="scoring", commands=["kill -9 $$"])
+    yield ImageSpec(name="scoring", commands=["sh -c 'kill -9 $$'"])
 
 
 @case(
