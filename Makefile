@@ -20,6 +20,7 @@ notebooks: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_browser
+	$(BIN)/python -m tests.bench_forecast
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.envd.process import Running
 from envd_magic.errors import BootstrapError, BuildError, EnvdError, EnvdNotFoundError
+from envd_magic.recipe.mistakes import mistake
 from envd_magic.shell import interrupts_wait
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Commands:
         step = self.log.failure
         if step is None:
             reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
-            return f"envd {command} failed: {reason}"
+            found = mistake(self.log.recipe, reason) if self.log.recipe is not None else None
+            return f"envd {command} failed: {found or reason}"
         status = re.search(r"exit code: (\d+)\s*$", said or step.error)
         how = f" with exit code {status[1]}" if status else ""
         where = f" (field {step.field})" if step.field else ""
