@@ -80,10 +80,10 @@ def _far_engine(folder: Path) -> Iterator[Far]:
 _FILES = {"cacert": "ca", "cert": "cert", "key": "key"}
 
 
-def free_port() -> int:
-    """Give a port of the loopback interface that nobody listens on."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """Give a port that nobody listens on, of the loopback interface or another."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

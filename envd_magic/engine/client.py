@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from envd_magic.engine.address import Address, find_address, unreachable
 from envd_magic.engine.bridge import Bridge, ssh_bridge
+from envd_magic.engine.trust import with_advice
 from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
@@ -189,7 +190,9 @@ def _connect(settings: dict[str, Any], *, sparing: bool) -> Any:
 
 
 @contextmanager
-def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[None]:
+def explained(
+    doing: str, kind: type[EngineError] = EngineError, registry: str = ""
+) -> Iterator[None]:
     """Turn what the docker SDK raises into an error that says what was being done.
 
     Parameters
@@ -198,16 +201,18 @@ def explained(doing: str, kind: type[EngineError] = EngineError) -> Iterator[Non
         As in "cannot {doing}".
     kind
         The error to raise.
+    registry
+        The one that is asked through the engine, if one is.
     """
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     try:
         yield
-    except APIError as error:
-        raise kind(f"Cannot {doing}: {error.explanation or error}") from error
     except (DockerException, RequestException) as error:
-        raise kind(f"Cannot {doing}: {error}") from error
+        said = error.explanation if isinstance(error, APIError) else None
+        text = str(said or error)
+        raise kind(f"Cannot {doing}: {with_advice(text, registry)}") from error
 
 
 def _innermost(error: BaseException) -> str:

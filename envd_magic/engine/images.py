@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
+from envd_magic.engine.trust import registry_of, with_advice
 from envd_magic.errors import BaseImageError, PushError
 from envd_magic.owner import is_abandoned
 
@@ -97,14 +98,15 @@ def registry_digest(engine: Engine, name: str) -> str | None:
     """
     from docker.errors import APIError, NotFound
 
-    with explained(f"ask the registry for {name}"):
+    with explained(f"ask the registry for {name}", registry=registry_of(name)):
         try:
             return str(engine.api.inspect_distribution(name)["Descriptor"]["digest"])
         except NotFound:
             return None
         except APIError as error:
             # Registries that have never heard of the repository say so in ways of their own.
-            if re.search(r"not found|unknown", str(error.explanation), re.IGNORECASE):
+            said = str(error.explanation)
+            if re.search(r"not found|(manifest|name) unknown", said, re.IGNORECASE):
                 return None
             raise
 
@@ -124,13 +126,15 @@ def base_image(
         return found
     report(f"Pulling {name} for {platform}")
     try:
-        with explained(f"pull the base image {name}", BaseImageError):
+        registry = registry_of(name)
+        with explained(f"pull the base image {name}", BaseImageError, registry):
             seen: set[str] = set()
             for event in engine.api.pull(
                 *split_name(name), platform=platform, stream=True, decode=True
             ):
                 if "error" in event:
-                    raise BaseImageError(f"Cannot pull the base image {name}: {event['error']}")
+                    said = with_advice(str(event["error"]), registry)
+                    raise BaseImageError(f"Cannot pull the base image {name}: {said}")
                 status = f"{event.get('id', '')} {event.get('status', '')}".strip()
                 if status not in seen and "ing" not in event.get("status", ""):
                     seen.add(status)
@@ -138,8 +142,7 @@ def base_image(
     except BaseImageError as error:
         if found is None:
             raise BaseImageError(
-                f"{error}\nbase_image: it is not in the engine either. Check the name, or log in "
-                "with: docker login"
+                f"{error}\nbase_image: it is not in the engine either; check the name"
             ) from error
         raise
     pulled = inspect(engine, name)
@@ -236,10 +239,12 @@ def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
     """
     seen: dict[str, str] = {}
     digest = ""
-    with explained(f"push {name}", PushError):
+    registry = registry_of(name)
+    with explained(f"push {name}", PushError, registry):
         for event in engine.api.push(*split_name(name), stream=True, decode=True):
             if "error" in event:
-                raise PushError(_push_error(name, event["error"]))
+                said = with_advice(str(event["error"]), registry)
+                raise PushError(f"Cannot push {name}: {said}")
             aux = event.get("aux") or {}
             digest = aux.get("Digest", digest)
             layer, status = event.get("id", ""), event.get("status", "")
@@ -249,13 +254,3 @@ def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
     if not digest:
         raise PushError(f"The registry took {name} but told no digest")
     return digest
-
-
-def _push_error(name: str, error: str) -> str:
-    registry = name.partition("/")[0]
-    hint = ""
-    if re.search(r"denied|unauthorized|authentication|credentials", error, re.IGNORECASE):
-        hint = f" Log in with: docker login {registry}"
-    elif "HTTP response to HTTPS" in error:
-        hint = f" It speaks plain HTTP: let the engine trust it (insecure-registries: {registry})."
-    return f"Cannot push {name}: {error}.{hint}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, finishing, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
-from envd_magic.engine.seen import note_registry
+from envd_magic.engine.trust import with_whole_paths
 from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import BuildInterrupted, SpecError
@@ -28,6 +29,7 @@ from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
+from envd_magic.pipeline.pushing import Pushed, push, push_index
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
@@ -186,7 +188,7 @@ class _Build:
         self._verify(made)
         self._tag(made)
         if self.push:
-            self._push(made)
+            self._push()
 
     def _without_engine(self, commands: Commands, home: Home) -> None:
         """Let the builder make and push the image; refuse what only an engine could do."""
@@ -223,6 +225,8 @@ class _Build:
             output = f"type=image,name={name}{several},push=true"
             words = ["--output", output, "--platform", platform]
             commands.build(self.prepared.write(recipe), words)
+        if len(recipe.platforms) > 1:
+            self.digest = push_index(self._pushed, partial(self._phase, Phase.PUSH))
 
     def _existing(self, home: Home) -> str | None:
         if not home.has_engine:
@@ -341,17 +345,15 @@ class _Build:
         info = images.inspect(self.engine, first)
         self.digest, self.size = (info.id, info.size) if info else ("", 0)
 
-    def _push(self, made: dict[str, str]) -> None:
-        for name in self.recipe.names.values():
-            self._phase(Phase.PUSH, name)
-            self.digest = images.push(self.engine, name, self.log.line)
-        note_registry(self.spec.registry)
-        if len(made) > 1:
-            # Imported here, since most builds are for one platform.
-            from envd_magic.engine.registry import push_index
+    def _push(self) -> None:
+        told = partial(self._phase, Phase.PUSH)
+        self.digest = push(self.engine, self.spec, self._pushed, self.log, told)
 
-            self._phase(Phase.PUSH, f"{self.recipe.image} (index)")
-            self.digest = push_index(self.recipe.image, self.recipe.names)
+    @property
+    def _pushed(self) -> Pushed:
+        inputs = self.prepared.inputs
+        config = with_whole_paths(inputs.registries, inputs.folder)
+        return Pushed(self.recipe.image, self.recipe.names, config)
 
     def _phase(self, phase: Phase, detail: str = "") -> None:
         self.phase = phase

@@ -53,30 +53,37 @@ def find_existing(  # noqa: PLR0913 - all but two by name
         If the engine or the registry does not answer.
     """
     name = prepared.recipe.image
-    local = found = images.inspect(engine, name)
+    local = images.inspect(engine, name)
     digest = local.id if local else None
+    found = [local] if local else []
     if in_registry:
         digest = images.registry_digest(engine, name)
         if digest and not (local and any(item.endswith(digest) for item in local.digests)):
             # The registry's own, whatever the engine has under the name.
-            local, found = None, _in_registry(name, digest, aside)
+            local, found = None, _in_registry(prepared, digest, aside)
     size = local.size if local else 0
-    if found is not None and _is_another(found, prepared, incremental=incremental):
+    if any(_is_another(one, prepared, incremental=incremental) for one in found):
         note(f"{name} is there, made in another way: this build overwrites the tag")
         return Existing(None, size)
     return Existing(digest, size)
 
 
-def _in_registry(name: str, digest: str, aside: Callable[[str], None]) -> images.ImageInfo:
+def _in_registry(
+    prepared: Prepared, digest: str, aside: Callable[[str], None]
+) -> list[images.ImageInfo]:
     # Imported here, since most builds do not come to it.
-    from envd_magic.engine.registry import image_in_registry
+    from envd_magic.engine.registry import images_in_registry
 
+    recipe = prepared.recipe
+    nothing = images.ImageInfo(id=digest, config={}, platform="")
     try:
-        return image_in_registry(name, digest)
+        found = images_in_registry(recipe.image, digest, recipe.platforms)
     except EngineError as error:
         # The engine may know of certificates and logins that are not known here.
         aside(str(error))
-        return images.ImageInfo(id=digest, config={}, platform="")
+        return [nothing]
+    # One that it has not is another than what the recipe makes.
+    return found if len(found) >= len(recipe.platforms) else [*found, nothing]
 
 
 def _is_another(image: images.ImageInfo, prepared: Prepared, *, incremental: bool) -> bool:
