@@ -19,6 +19,7 @@ notebooks: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_failures
 	$(BIN)/python -m tests.bench_browser
 	$(BIN)/python -m tests.bench_forecast
 

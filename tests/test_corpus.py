@@ -10,7 +10,7 @@ from envd_magic.records.recording import read_recording
 
 from .corpus.case import SETS, cases
 from .corpus.cleaning import hosts, is_said
-from .corpus.measure import paths, told_by
+from .corpus.measure import paths, summary, told_by
 
 # What the installers do not tell, and an index that is asked does.
 _UNTOLD = {"index_login_wrong_pip", "no_wheel_for_platform_pip", "no_wheel_for_python_pip"}
@@ -53,3 +53,10 @@ def test_recordings_are_short_and_tell_nothing_of_the_machine(which: str) -> Non
         assert not private.search(text), path
         assert all(map(is_said, hosts(text))), path
         assert read_recording(path).header["versions"]["envd_magic"]
+
+
+def test_failures_that_nobody_has_read_are_told_by_their_field() -> None:
+    found = summary("holdout")
+    assert found.share("right") >= 0.9
+    assert found.share("deceived") == 0
+    assert found.kinds >= 40

@@ -111,8 +111,12 @@ def built_name(view: View, match: re.Match[str]) -> str:
 
 def with_url(view: View, match: re.Match[str]) -> Place | None:
     """Find the requirement that has the pattern's ``url`` in it."""
-    url = groups(match)["url"].rstrip(".,;:'\"`)")
-    return next((one for one in view.requirements() if url in (one.item or "")), None)
+    url = _without_login(groups(match)["url"].rstrip(".,;:'\"`)"))
+    return next((one for one in view.requirements() if url in _without_login(one.item)), None)
+
+
+def _without_login(text: str | None) -> str:
+    return re.sub(r"://[^\s/@]*@", "://", text or "")
 
 
 def from_repository(view: View, match: re.Match[str]) -> Place | None:
@@ -144,6 +148,8 @@ def index(view: View, match: re.Match[str]) -> Place:
         return Place("env", proxies[0], proxies[0])
     if found is not None:
         return found.place
+    if url and (asked := with_url(view, match)) is not None:
+        return asked
     if proxies:
         return Place("env", proxies[0], proxies[0], sure=False)
     own = list(view.indexes())

@@ -90,8 +90,9 @@ def _diagnosis(spec: Any, failure: Failure, engine: Engine | None) -> Diagnosis:
             (field.removeprefix(f"{_BASE}."), item, message)
             for field, item, message in failure.problems
         )
-        below = _diagnosis(spec.base_image, replace(failure, problems=inner), engine)
-        return below.within(_BASE)
+        said = failure.message.removeprefix(f"{_BASE}.")
+        below = replace(failure, message=said, problems=inner)
+        return _diagnosis(spec.base_image, below, engine).within(_BASE)
     try:
         from envd_magic.diagnosis.diagnose import diagnose
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.fixes.common import add_debian, close
+from envd_magic.diagnosis.fixes.common import add_debian, close, find_below
 from envd_magic.diagnosis.kept import debian, python
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from envd_magic.diagnosis.ask import Ask
     from envd_magic.diagnosis.view import Place, View
 
+# Programs are many and their names short: less would be chance.
+_ALIKE = 0.78
 _USUAL = [
     "awk",
     "bash",
@@ -64,7 +66,7 @@ def close_program(_view: View, match: re.Match[str], place: Place, _ask: Ask) ->
     known = debian.PROGRAMS.get(name) or python.PROGRAMS.get(name)
     if place.item is None or known or "/" in name or not isinstance(place.at, int):
         return
-    for one in close(name, [*_USUAL, *python.PROGRAMS, *debian.PROGRAMS], most=1):
+    for one in close(name, [*_USUAL, *python.PROGRAMS, *debian.PROGRAMS], 1, _ALIKE):
         change = Change(place.field, "rewrite", [name, one], place.at)
         yield Fix(f"write {one} in place of {name}", (change,))
 
@@ -138,7 +140,7 @@ def copy_file(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iter
         if Path(inner).exists():
             yield Fix(f"add {inner!r} to copy", (Change("copy", "add", inner),))
             return
-        if found := _elsewhere(inner):
+        if found := find_below(Path(inner).name):
             yield Fix(
                 f"add {found!r} to copy; it is /root/{found} then",
                 (Change("copy", "add", found), *_renamed(place, what, f"/root/{found}")),
@@ -152,17 +154,6 @@ def _renamed(place: Place, old: str, new: str) -> tuple[Change, ...]:
     if place.item is None or old not in place.item or not isinstance(place.at, int):
         return ()
     return (Change(place.field, "rewrite", [old, new], place.at),)
-
-
-def _elsewhere(inner: str) -> str | None:
-    """Find a file of the same name not far below the current folder."""
-    name = re.escape(Path(inner).name)
-    pattern = re.compile(f"{name}$")
-    for depth in ("*", "*/*"):
-        for path in sorted(Path().glob(f"{depth}/{Path(inner).name}")):
-            if pattern.search(path.name) and path.is_file():
-                return path.as_posix()
-    return None
 
 
 def try_it(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.model import Change, Fix
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 _ALIKE, _ALIKE_SHORT, _SHORT = 0.7, 0.6, 4
 
 
-def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
+def find_below(name: str) -> str | None:
+    """Find a file by its name one or two folders below the current one."""
+    for depth in ("*", "*/*"):
+        for folder in sorted(Path().glob(depth)):
+            if not folder.name.startswith(".") and (folder / name).is_file():
+                return (folder / name).as_posix()
+    return None
+
+
+def close(name: str, known: Iterable[str], most: int = 2, alike: float | None = None) -> list[str]:
     """Give the known names that were probably meant, the closest first."""
     plain: dict[str, str] = {}
     for one in known:
@@ -26,7 +36,7 @@ def close(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     wanted = _plain(name)
     if wanted in plain:
         return [plain[wanted]] if plain[wanted] != name else []
-    alike = _ALIKE_SHORT if len(wanted) <= _SHORT else _ALIKE
+    alike = alike or (_ALIKE_SHORT if len(wanted) <= _SHORT else _ALIKE)
     found = difflib.get_close_matches(wanted, plain, n=most + 3, cutoff=alike)
     # Letters in another order make a mistake that hides nothing else.
     turned = [one for one in found if sorted(one) == sorted(wanted)]

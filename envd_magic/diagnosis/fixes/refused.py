@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.fixes.common import close, drop_item, instead
+from envd_magic.diagnosis.fixes.common import close, drop_item, find_below, instead
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.spec.fields import BY_NAME
 
@@ -53,8 +53,8 @@ def _near(path: Path) -> list[str]:
         begins = sorted(name for name in names if name.startswith(path.stem[:4]) and path.stem[:4])
         if begins:
             return [(folder / begins[0]).as_posix()]
-    below = sorted(Path().glob(f"*/{path.name}")) if path.name else []
-    return [one.as_posix() for one in below[:1]]
+    below = find_below(path.name) if path.name else None
+    return [below] if below else []
 
 
 def close_certificate(_view: View, match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:

@@ -1,0 +1,255 @@
+"""Why a build failed: on the exception, in the result, and never in the failure's way."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from flytekit import ImageSpec
+
+from envd_magic import BuildError, EngineError, SpecError, build, last_result
+from envd_magic.diagnosis import diagnose as module
+from envd_magic.diagnosis.diagnose import diagnose
+from envd_magic.diagnosis.model import UNKNOWN, Change, Diagnosis, Failure, Fix
+from envd_magic.diagnosis.online import Online
+from envd_magic.pipeline.as_json import result_from_json, result_to_json
+from envd_magic.pipeline.events import Output, StepFailed
+from envd_magic.pipeline.witness import Witness
+
+from .indexes import list_packages, served, wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOUND = Diagnosis(
+    "package-missing",
+    "packages",
+    "pandsa",
+    "there is no package 'pandsa' in the index",
+    ("ERROR: No matching distribution found for pandsa",),
+    (
+        Fix("take 'pandas'", (Change("packages", "replace", "pandas", 0),)),
+        Fix("log in", command="docker login"),
+    ),
+    certain=True,
+)
+
+
+def step_failed(*lines: str, field: str = "packages", message: str = "The step failed") -> Failure:
+    return Failure(("BuildError",), message, "Building", "a step", field, lines)
+
+
+def test_a_diagnosis_comes_back_from_json_and_pickle_as_it_was() -> None:
+    assert Diagnosis.from_json(json.loads(json.dumps(FOUND.to_json()))) == FOUND
+    assert pickle.loads(pickle.dumps(FOUND)) == FOUND  # noqa: S301
+
+
+def test_it_is_said_in_one_line() -> None:
+    assert str(FOUND) == "packages['pandsa']: there is no package 'pandsa' in the index"
+    likely = Diagnosis("x", "packages", None, "it is old")
+    assert str(likely) == "packages: probably it is old"
+
+
+def test_what_no_rule_knows_is_unknown_and_shows_the_lines_that_tell() -> None:
+    noise = [f"working on {n}" for n in range(50)]
+    lines = ["gremlin: error 77: the flux is out", *noise, "bye"]
+    found = diagnose(ImageSpec(name="a", conda_packages=["x"]), step_failed(*lines, field="x"))
+    assert found.kind == UNKNOWN
+    assert not found.certain
+    assert found.evidence[0] == lines[0]
+    assert found.evidence[-1] == "bye"
+
+
+def test_an_item_that_holds_a_secret_is_told_without_it() -> None:
+    item = "tools @ https://me:sesame-4711@h.test/tools-1-py3-none-any.whl"
+    spec = ImageSpec(name="a", packages=[item])
+    said = (
+        "HTTP status client error (404 Not Found) for url (https://h.test/tools-1-py3-none-any.whl)"
+    )
+    masked = said.replace("://h", "://me:****@h")
+    for line in (said, masked):
+        found = diagnose(spec, step_failed(line))
+        assert "sesame" not in repr(found)
+
+
+def test_a_change_that_would_tell_a_secret_is_left_to_the_user() -> None:
+    spec = ImageSpec(
+        name="a",
+        packages=["pandsa @ https://me:sesame-4711@h.test/pandsa-1.tar.gz"],
+    )
+    lines = "Because pandsa was not found in the package registry and you require pandsa"
+    found = diagnose(spec, step_failed(lines))
+    assert found.fixes
+    assert "sesame" not in repr(found)
+
+
+def test_output_of_a_flood_takes_no_memory() -> None:
+    witness = Witness()
+    for number in range(5000):
+        witness(Output(f"#4 0.1 line {number} {'x' * 200}\n"))
+    witness(Output("#4 0.2 fatal error: zlib.h: No such file or directory\n"))
+    witness(StepFailed(4, "install", "executor failed running [x", "packages", 1, ("bye",)))
+    failure = witness.failure(("BuildError",), "The step failed")
+    assert len("".join(failure.lines)) < 200_000
+    assert failure.lines[-1].startswith("fatal error: zlib.h")
+
+
+def test_rules_that_break_hide_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a rule is wrong")
+
+    monkeypatch.setattr(module, "rules_for", broken)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineError) as caught:
+        build(ImageSpec(name="a", base_image="a:1"))
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.kind == UNKNOWN
+    assert "No Docker engine answers" in caught.value.diagnosis.cause
+
+
+def test_a_refused_spec_is_diagnosed_too() -> None:
+    with pytest.raises(SpecError) as caught:
+        build(ImageSpec(name="a", base_image=ImageSpec(name="b", base_image="x:1", copy=["gone"])))
+    found = caught.value.diagnosis
+    assert found is not None
+    assert (found.kind, found.field, found.item) == ("copy-missing", "base_image.copy", "gone")
+    result = last_result()
+    assert result is not None
+    assert result.diagnosis == found
+
+
+def test_the_exception_keeps_its_diagnosis_over_a_pickle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineError) as caught:
+        build(ImageSpec(name="a", base_image="a:1"))
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert str(copy) == str(caught.value)
+    assert copy.diagnosis == caught.value.diagnosis
+    assert copy.diagnosis.kind == "engine-down"
+
+
+def test_a_result_has_its_diagnosis_over_json(tmp_path: Path) -> None:
+    with pytest.raises(SpecError):
+        build(ImageSpec(name="No Name", base_image="x:1"))
+    result = last_result()
+    assert result is not None
+    again = result_from_json(json.loads(json.dumps(result_to_json(result))))
+    assert again.diagnosis == result.diagnosis
+    assert again.diagnosis is not None
+    assert again.diagnosis.fixes[0].changes == (Change("name", "set", "no-name"),)
+
+
+def missing(spec: ImageSpec, name: str) -> Diagnosis:
+    """What is said where pip finds nothing of a name, and an index may be asked."""
+    line = f"Could not find a version that satisfies the requirement {name} (from versions: none)"
+    return diagnose(spec, step_failed(f"ERROR: {line}"), Online(seconds=5))
+
+
+def test_an_index_tells_whether_there_is_a_package(tmp_path: Path) -> None:
+    wheel(tmp_path, "trainer-tools", "1.0")
+    wheel(tmp_path, "for-windows", "1.0", tag="cp311-cp311-win_amd64")
+    wheel(tmp_path, "for-later", "1.0", tag="cp313-cp313-manylinux_2_17_x86_64")
+    list_packages(tmp_path)
+    with served(tmp_path) as port:
+        spec = ImageSpec(
+            name="a",
+            packages=["trainertools", "for-windows", "for-later"],
+            pip_index=f"http://127.0.0.1:{port}/",
+        )
+        typo = missing(spec, "trainertools")
+        assert (typo.kind, typo.certain) == ("package-missing", True)
+        assert typo.fixes[0].changes[0].value == "trainer-tools"
+        assert missing(spec, "for-windows").kind == "platform-unsupported"
+        later = missing(spec, "for-later")
+        assert later.kind == "python-unsupported"
+        assert later.fixes[0].changes == (Change("python_version", "set", "3.13"),)
+
+
+def test_an_index_that_wants_a_login_or_is_not_there_tells_nothing(tmp_path: Path) -> None:
+    wheel(tmp_path, "trainer-tools", "1.0")
+    list_packages(tmp_path)
+    with served(tmp_path, "me:sesame") as port:
+        for url in (f"http://127.0.0.1:{port}/", "http://127.0.0.1:9/"):
+            found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
+            assert (found.kind, found.certain) == ("package-missing", False)
+
+
+def test_a_list_of_packages_that_is_too_long_is_not_taken_for_one(tmp_path: Path) -> None:
+    links = "".join(f'<a href="p{n}/">p{n}</a>\n' for n in range(150_000))
+    (tmp_path / "index.html").write_text(links)
+    with served(tmp_path) as port:
+        assert Online().packages(f"http://127.0.0.1:{port}") == ()
+
+
+def test_nobody_is_asked_when_the_time_is_over(tmp_path: Path) -> None:
+    wheel(tmp_path, "trainer-tools", "1.0")
+    list_packages(tmp_path)
+    with served(tmp_path) as port:
+        ask = Online(seconds=0)
+        assert ask.packages(f"http://127.0.0.1:{port}/") == ()
+        assert ask.offers(f"http://127.0.0.1:{port}/", "trainer-tools") is None
+        assert ask.tags(f"127.0.0.1:{port}/x:1") == ()
+
+
+def test_a_server_that_never_answers_takes_a_moment_once() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        ask = Online(seconds=1)
+        began = time.monotonic()
+        assert ask.packages(url) == ()
+        assert ask.offers(url, "x") is None
+        assert ask.offers(url, "y") is None
+        assert time.monotonic() - began < 3
+
+
+def test_the_names_that_people_confuse_are_known() -> None:
+    from envd_magic.diagnosis.kept.python import module_distribution
+
+    assert module_distribution("sklearn.svm") == "scikit-learn"
+    assert module_distribution("cv2") == "opencv-python-headless"
+    assert module_distribution("pandas") == "pandas"
+    assert module_distribution("json") is None
+    assert module_distribution("nobody_made_this") is None
+
+
+@pytest.mark.parametrize(
+    ("what", "package"),
+    [
+        ("Python.h", "python3-dev"),
+        ("openssl/ssl.h", "libssl-dev"),
+        ("libpq-fe.h", "libpq-dev"),
+    ],
+)
+def test_the_package_of_a_header_is_known(what: str, package: str) -> None:
+    from envd_magic.diagnosis.kept.debian import header_package
+
+    assert header_package(what) == package
+
+
+def test_packages_have_other_names_elsewhere() -> None:
+    from envd_magic.diagnosis.kept.debian import renamed_package
+
+    assert renamed_package("openssl-devel") == "libssl-dev"
+    assert renamed_package("libffi-devel") == "libffi-dev"
+    assert renamed_package("libgl1-mesa-glx") == "libgl1"
+    assert renamed_package("git") is None
+
+
+def test_a_step_that_fails_is_told_by_its_exception(lab: object) -> None:
+    spec = ImageSpec(name="told", commands=["true", "nosuchthing --now"])
+    with pytest.raises(BuildError) as caught:
+        build(spec)
+    found = caught.value.diagnosis
+    assert found is not None
+    assert (found.kind, found.item) == ("program-missing", "nosuchthing --now")
+    result = last_result()
+    assert result is not None
+    assert result.diagnosis == found
+    assert pickle.loads(pickle.dumps(caught.value)).diagnosis == found  # noqa: S301
