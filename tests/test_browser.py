@@ -124,16 +124,18 @@ def test_result_folds_its_steps(story: Notebook) -> None:
     assert "install 1 package" in steps.inner_text()
 
 
-def test_failure_marks_the_field_that_the_step_came_from(story: Notebook) -> None:
+def test_failure_marks_the_command_at_fault_and_shows_what_helps(story: Notebook) -> None:
     shown = card(story, 2)
+    assert "the image's Python has no module 'pandas'" in shown.inner_text()
     assert "No module named 'pandas'" in shown.get_by_role("log").inner_text()
     marked = " ".join(shown.locator("mark").all_inner_texts())
-    assert marked.startswith("commands=[")
-    assert "packages" not in marked
+    assert marked == "\"python -c 'import pandas' > /pandas.txt\""
+    assert shown.locator(".envd-helps li").first.inner_text().startswith("add pandas to packages")
+    assert shown.locator("ins").inner_text() == "+    packages=['attrs', 'pandas'],"
 
 
 @pytest.mark.parametrize(
-    "part", [".envd-title", ".envd-title b", "pre", "th", "td", "summary", "mark"]
+    "part", [".envd-title", ".envd-title b", "pre", "th", "td", "summary", "mark", "ins", "del"]
 )
 def test_every_part_can_be_read_in_each_theme(story: Notebook, part: str) -> None:
     # 4.5 is what WCAG 2.1 asks of text (1.4.3).
@@ -178,3 +180,15 @@ def test_saved_notebook_can_be_read_without_a_kernel_or_trust(
     assert "Failed to build: broken:" in text
     assert "No module named 'pandas'" in text
     assert "commands=[" in text
+
+
+def test_fix_puts_a_cell_below_that_is_ready_to_run(server: Server, browser: Browser) -> None:
+    refused = "%%envd_build trainer\nImageSpec(name='My Trainer', base_image='a:1')"
+    notebook = open_notebook(browser, server, "fix", [LOAD, refused, "%envd fix"])
+    for number in range(3):
+        notebook.run(number)
+        notebook.wait(number)
+    new = notebook.cell(3).get_by_role("textbox")
+    new.filter(has_text="my-trainer").wait_for()
+    assert "%%envd_build trainer" in new.inner_text()
+    assert "ImageSpec(name='my-trainer', base_image='a:1')" in new.inner_text()

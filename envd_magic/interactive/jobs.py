@@ -38,7 +38,7 @@ _MOST = 200
 _TICK = 0.2
 # Seconds that a stopped build gets to end.
 _LONG = 10.0
-_HINT = "%envd fix 1 puts the first of it into a new cell, and so on"
+_HINT = "%envd fix N puts number N into a new cell"
 
 
 @dataclass(frozen=True)

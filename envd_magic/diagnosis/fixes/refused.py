@@ -33,11 +33,14 @@ def close_path(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
     if path.is_absolute() and not path.parent.is_dir():
         return
     for found in _near(path):
-        if BY_NAME[place.field].kind == "list":
+        kind = BY_NAME[place.field].kind
+        if kind == "list":
             yield instead(place, found, ", which is there")
-        else:
+        elif kind == "path":
             change = Change(place.field, "set", found)
             yield Fix(f"take {found!r}, which is there", (change,))
+        else:
+            yield Fix(f"take {found!r}, which is there, in place of {place.item!r}")
 
 
 def _near(path: Path) -> list[str]:
@@ -76,11 +79,17 @@ def registries_form(_view: View, _match: re.Match[str], _p: Place, _ask: Ask) ->
 def meant_value(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take the value that was probably meant."""
     meant = match["meant"]
-    if place.field == "builder_options":
+    if place.field == "builder_options" and place.item != "installer":
+        value = view.spec.builder_options[place.item]
+        renamed = (
+            Change(place.field, "remove", None, place.item),
+            Change(place.field, "replace", value, meant),
+        )
+        yield Fix(f"write {meant!r} in place of {place.item!r}", renamed)
+    elif place.field == "builder_options":
         yield Fix(f"take {meant!r}", (Change(place.field, "replace", meant, "installer"),))
     elif place.at is not None:
         yield instead(place, meant)
-    del view
 
 
 def option_elsewhere(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
