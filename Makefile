@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo notebooks test bench check pictures clean
+.PHONY: demo notebooks test bench freeze check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,10 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench_failures
 	$(BIN)/python -m tests.bench_browser
 	$(BIN)/python -m tests.bench_forecast
+
+# How right freeze is: a few minutes, most of them for an environment to freeze.
+freeze: $(VENV)/.installed
+	$(BIN)/python -m tests.freeze_figures
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

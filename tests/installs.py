@@ -43,22 +43,25 @@ backend-path = ["."]
 
 
 class Environment:
-    """A virtual environment in which this one's distributions are there too.
+    """A virtual environment, and sources of what is installed in it.
 
     Parameters
     ----------
     folder
-        Where it is made, with the sources of what is installed in it.
+        Where it is made.
+    shared
+        Are the distributions of this environment there too? Then it has no pip of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = True) -> None:
         self.folder = folder
-        venv.create(folder / "venv", with_pip=False)
+        venv.create(folder / "venv", with_pip=not shared)
         self.python = folder / "venv" / "bin" / "python"
         [self.site] = (folder / "venv").glob("lib/python*/site-packages")
-        # Behind what is installed here, as a path file comes after.
-        here = [sysconfig.get_path("purelib"), str(Path(__file__).parents[1])]
-        (self.site / "zz-tests.pth").write_text("\n".join(here))
+        if shared:
+            # Behind what is installed here, as a path file comes after.
+            here = [sysconfig.get_path("purelib"), str(Path(__file__).parents[1])]
+            (self.site / "zz-tests.pth").write_text("\n".join(here))
 
     def project(self, name: str, *modules: str, version: str = "1.0") -> Path:
         """Write the source of a distribution, and give its folder."""
@@ -83,12 +86,12 @@ class Environment:
         )
         return target / made.stdout.strip()
 
-    def install(self, *words: str) -> None:
-        """Let pip install something, without any index but the folder's."""
+    def install(self, *words: str, index: bool = False) -> None:
+        """Let pip install something, without any index but the folder's unless it is to ask one."""
         pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "--quiet"]
-        index = ["--no-index", "--find-links", str(self.folder / "index"), "--no-deps"]
-        flags = ["--no-build-isolation", "--disable-pip-version-check"]
-        subprocess.run([*pip, *index, *flags, *words], check=True)
+        alone = ["--no-index", "--find-links", str(self.folder / "index"), "--no-deps"]
+        flags = [*alone, "--no-build-isolation"] if not index else []
+        subprocess.run([*pip, "--disable-pip-version-check", *flags, *words], check=True)
 
     def committed(self, root: Path) -> str:
         """Put a folder under version control, and give the URL to install it from."""

@@ -194,6 +194,15 @@ def test_all_but_what_only_the_kernel_needs_is_frozen_whole() -> None:
     assert not {"ipykernel", "jupyterlab", "envd-magic", "pip", "debugpy"} & names
 
 
+def test_all_keeps_what_the_notebook_imports_though_only_the_kernel_needs_it() -> None:
+    ip = shell()
+    ip.run_cell("import bs4", store_history=True)
+    ip.do("%envd freeze --all mine")
+    names = {one.partition("==")[0] for one in ip.user_ns["mine"].packages}
+    assert "beautifulsoup4" in names
+    assert "nbconvert" not in names
+
+
 def test_files_that_pandas_reads_name_what_reads_them(site: Installed) -> None:
     site.add("pandas", "pandas/__init__.py")
     site.add("fastparquet", "fastparquet.py")

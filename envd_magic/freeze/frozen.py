@@ -108,10 +108,22 @@ class Frozen:
         return ImageSpec(name=name, packages=list(self.packages), python_version=version)
 
 
-def freeze_all() -> Frozen:
-    """Freeze all that is installed here, what only the kernel needs left out."""
-    dists = without_kernel(installed())
-    return _frozen(dists.values(), [])
+def freeze_all(imported: Frozen | None = None) -> Frozen:
+    """Freeze all that is installed here, what only the kernel needs left out.
+
+    Parameters
+    ----------
+    imported
+        What the notebook has imported itself, which is kept, whoever else needs it.
+    """
+    every = installed()
+    own = {_key(one) for one in imported.packages} if imported else set()
+    kept = {**without_kernel(every), **{key: every[key] for key in own if key in every}}
+    return _frozen(kept.values(), [])
+
+
+def _key(requirement: str) -> str:
+    return str(canonicalize_name(Requirement(requirement).name))
 
 
 def freeze_kernel(namespace: Mapping[str, Any], history: Sequence[str]) -> Frozen:
@@ -174,7 +186,7 @@ def _of_modules(
     found: dict[str, Dist] = {}
     loose: dict[str, str] = {}
     notes: list[str] = []
-    explicit = {str(canonicalize_name(Requirement(item).name)): item for item in asked}
+    explicit = {_key(item): item for item in asked}
     for first, keys in sorted(owners(top_level(modules), dists).items()):
         if is_own(first) and not any(dists[key].folder for key in keys):
             notes.append(_own_note(first))
@@ -259,7 +271,7 @@ def _local_part(version: str) -> str:
 
 def with_flytekit(frozen: Frozen) -> Frozen:
     """Add flytekit, without which no task starts."""
-    if any(canonicalize_name(Requirement(one).name) == "flytekit" for one in frozen.packages):
+    if any(_key(one) == "flytekit" for one in frozen.packages):
         return frozen
     dist = installed().get("flytekit")
     if dist is None or dist.special:

@@ -37,7 +37,9 @@ def freeze(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
     shell = magic.shell
     cells = list(shell.history_manager.input_hist_raw) if shell.history_manager else []
-    frozen = freeze_all() if options.all else freeze_kernel(_own(shell.user_ns), cells)
+    frozen = freeze_kernel(_own(shell.user_ns), cells)
+    if options.all:
+        frozen = freeze_all(frozen)
     frozen = with_flytekit(frozen)
     _give(magic, "freeze", frozen.spec(python=not options.no_python), options.variable)
     for note in frozen.notes:
