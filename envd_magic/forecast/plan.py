@@ -205,7 +205,7 @@ class _Planner:
         forecast = UNKNOWN if has is None else RUNS
         told = "" if has is None else "not in the engine yet"
         return [
-            replace(step, forecast=forecast, reason=told)
+            replace(step, forecast=forecast, reason=told, seconds=None)
             if step.field == "base_image" and step.forecast == CACHED
             else step
             for step in found
