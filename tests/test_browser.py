@@ -79,7 +79,7 @@ def test_running_build_tells_a_screen_reader_how_far_it_is(
     shown.get_by_text("epoch 1").wait_for()
     bar = shown.get_by_role("progressbar", name="Build progress")
     assert 0 < int(bar.get_attribute("aria-valuenow") or 0) < 100
-    assert "of 5 steps" in shown.get_by_role("status").inner_text()
+    assert re.search(r"\d of \d steps", shown.get_by_role("status").inner_text())
     assert "run 1 command" in shown.get_by_role("table", name="Steps").inner_text()
     assert "epoch 1" in shown.get_by_role("log", name="Last lines of the log").inner_text()
     notebook.wait(1)

@@ -170,6 +170,6 @@ def test_a_file_that_has_gone_before_it_was_copied_is_named() -> None:
     write("x.txt")
     prepared = prepare(ImageSpec(name="gone", base_image="debian", copy=["x.txt"]))
     Path("x.txt").unlink()
-    with pytest.raises(SpecError, match=r"copy\['x.txt'\].*No such file"):
+    with pytest.raises(SpecError, match=r"copy\['.*x\.txt'\].*No such file"):
         prepared.keep_files()
     prepared.close()

@@ -35,6 +35,7 @@ from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.witness import Witness
 from envd_magic.recipe.compose import Base, needs_python
+from envd_magic.recipe.stages import stages
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 
@@ -140,8 +141,9 @@ class _Build:
         return result
 
     def _run(self) -> BuildResult:
-        # The base image, and what envd does at the end, are steps too.
-        expected = len(self.recipe.rules) * len(self.recipe.platforms) + 2
+        # The base image, what is sent, and what envd does at the end of a stage, are steps too.
+        parts = sum(stage is not None for stage in stages(self.recipe))
+        expected = (len(self.recipe.rules) + 2 * parts + 1) * len(self.recipe.platforms)
         self.log.emit(Started(self.recipe.image, expected, self.log.path))
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
