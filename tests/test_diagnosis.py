@@ -97,6 +97,15 @@ def test_output_of_a_flood_takes_no_memory() -> None:
     assert failure.lines[-1].startswith("fatal error: zlib.h")
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("field", ["packages", "apt_packages", "commands", "base_image", ""])
+@pytest.mark.parametrize("piece", ["a", "/x", "' ", "x depends on y ", "sh: x: not found\n"])
+def test_whatever_a_step_prints_is_read_in_no_time(field: str, piece: str) -> None:
+    lines = (piece * (120_000 // len(piece))).splitlines()
+    found = diagnose(ImageSpec(name="a", packages=["x"]), step_failed(*lines, field=field))
+    assert found.kind
+
+
 def test_rules_that_break_hide_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a rule is wrong")

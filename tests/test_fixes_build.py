@@ -223,3 +223,21 @@ def test_the_cell_that_fix_prints_has_the_secret_as_the_user_wrote_it(bench: Ben
     assert "Built: quiet:" in built
     assert SECRET not in shown + built
     assert bench
+
+
+def test_a_saved_notebook_of_failures_has_no_secret(bench: Bench) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    bench.patch.setenv("THE_TOKEN", SECRET)
+    spec = "ImageSpec(name='quiet', env={'TOKEN': os.environ['THE_TOKEN']}, commands=[%r])"
+    cells = ["%load_ext envd_magic\nimport os"]
+    cells += [f"%%envd_build spec --force\n{spec % 'nosuchthing $TOKEN; echo $TOKEN'}"]
+    cells += [f"%%envd_build spec --force\n{spec % 'echo $TOKEN; pyhton --version'}", "%envd fix"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(book, timeout=120, allow_errors=True, kernel_name="python3").execute()
+    saved = nbformat.writes(book)
+    assert "the image has no program 'pyhton'" in saved
+    assert "%envd fix N puts number N into a new cell" in saved
+    assert "python --version" in saved
+    assert SECRET not in saved

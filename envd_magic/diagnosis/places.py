@@ -77,8 +77,8 @@ def _needing(text: str, name: str) -> Iterator[str]:
     """Give what needs a package, as uv and pip say it."""
     own = re.escape(name).replace(r"\-", "[-_.]")
     patterns = (
-        rf"({_NAME})(?:[=<>!~]\S*)? depends? on {own}\b",
-        rf"({_NAME}) \S+ depends on {own}\b",
+        rf"(?<![\w.-])({_NAME})(?:[=<>!~]\S*)? depends? on {own}\b",
+        rf"(?<![\w.-])({_NAME}) \S+ depends on {own}\b",
         rf"requirement {own}\b[^\n(]*\(from ({_NAME})",
         rf"(?:Collecting|Downloading) {own}\b[^\n(]*\(from ({_NAME})",
         rf"`{own}`[^\n]* was included because `({_NAME})`",

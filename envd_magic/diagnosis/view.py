@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from envd_magic.diagnosis.model import Failure
 
 _EXIT_CODE = re.compile(r"exit code (\d+)")
+# What a longer line has more tells nothing, and takes patterns long.
+_LONGEST = 2000
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 
@@ -90,7 +92,8 @@ class View:
     def text(self) -> str:
         """All that was told: what the step printed, and the message, its own lines once."""
         said = self.failure.message.splitlines()
-        return "\n".join([*self.failure.lines, *(said[:1] if self.failure.lines else said)])
+        lines = [*self.failure.lines, *(said[:1] if self.failure.lines else said)]
+        return "\n".join(line[:_LONGEST] for line in lines)
 
     @cached_property
     def exit_code(self) -> int | None:

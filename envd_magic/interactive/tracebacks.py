@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from envd_magic.diagnosis.model import UNKNOWN
-from envd_magic.errors import EnvdMagicError
+from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.spec.cell import CELL_FILE
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def _lines(shell: Any, error: BaseException, *, whole: bool) -> list[str] | None
         first, *rest = f"{type(error).__name__}: {error}".removesuffix(": ").splitlines()
         known = getattr(error, "diagnosis", None)
         if known is not None and known.kind != UNKNOWN:
-            # The step's lines are in the card above.
-            return [first, str(known)]
+            # The step's lines are in the card above, and a refusal says it all itself.
+            return [first, str(known)] if not isinstance(error, SpecError) else [first, *rest]
         more = ["    …"] if len(rest) > _MOST else []
         return [first, *rest[:_MOST], *more]
     own = error.__traceback__

@@ -84,10 +84,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "permission-denied",
-        r"(?P<what>/?[\w./+-]*): (?:cannot execute: )?Permission denied$|"
+        r"(?<![\w./+-])(?P<what>[\w./+-]*): (?:cannot execute: )?Permission denied$|"
         r"PermissionError: \[Errno 13\] Permission denied: '(?P<what2>[^']+)'|"
         r"cannot (?:touch|create|open|remove|access|copy|make)[^\n]*'(?P<what3>[^']+)': "
-        r"Permission denied|(?P<what4>\S+): Permission denied|[Pp]ermission denied",
+        r"Permission denied|(?<!\S)(?P<what4>\S+): Permission denied|[Pp]ermission denied",
         "the command may not use {what}",
         places.command,
         (commands.run_with_shell, commands.make_executable),
@@ -128,7 +128,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "file-missing",
-        r"(?P<what>/?[\w./@+-]+): No such file or directory",
+        r"(?<![\w./@+-])(?P<what>[\w./@+-]+): No such file or directory",
         "there is no file '{what}' in the image",
         places.command,
         (commands.copy_file,),

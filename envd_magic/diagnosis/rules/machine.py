@@ -26,7 +26,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "envd-missing",
-        r"(?P<what>\S+) cannot be run: (?P<why>[^\n]+)",
+        r"(?<!\S)(?P<what>\S+) cannot be run: (?P<why>[^\n]+)",
         "{what} is no program that runs here: {why}",
         nowhere,
         (machine.install_envd,),
@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "folder-forbidden",
-        r"(?P<what>/\S+) cannot be written to: (?P<why>[^\n.]+)",
+        r"(?<!\S)(?P<what>/\S+) cannot be written to: (?P<why>[^\n.]+)",
         "{what} cannot be written to: {why}",
         nowhere,
         (machine.other_home,),

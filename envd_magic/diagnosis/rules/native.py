@@ -44,7 +44,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "header-missing",
-        r"(?P<program>[a-z][\w+-]*config)(?: executable|: command)? (?:is )?not (?:be )?found",
+        r"(?<![\w+-])(?P<program>[a-z][\w+-]*config)(?: executable|: command)? "
+        r"(?:is )?not (?:be )?found",
         "{item} is compiled, and the image has no {program}",
         places.built,
         _FIXES,
@@ -59,7 +60,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "header-missing",
-        r"(?:sh: )?(?:\d+: )?(?P<program>pkg-config): (?:command )?not found[\s\S]*?"
+        r"(?:sh: )?(?:\d+: )?(?P<program>pkg-config): (?:command )?not found[\s\S]{0,4000}?"
         r"(?:--exists|--libs|--cflags|--modversion) '?(?P<library>[\w.+-]+)",
         "{item} is compiled, and the image has no {program}, nor perhaps the library {library}",
         places.built,

@@ -211,7 +211,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "build-dependency-missing",
-        r"install build dependencies did not run successfully[\s\S]*?"
+        r"install build dependencies did not run successfully[\s\S]{0,4000}?"
         r"No matching distribution found for (?P<what>\S+)",
         "{item} is built from source, and the index has no {what}, which that needs",
         places.built,
@@ -220,14 +220,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "build-dependency-missing",
         r"Failed to resolve requirements from `(?:setup\.py` build|build-system\.requires`)"
-        r"[\s\S]*?Because (?P<what>[\w.-]+) was not found",
+        r"[\s\S]{0,4000}?Because (?P<what>[\w.-]+) was not found",
         "{item} is built from source, and the index has no {what}, which that needs",
         places.built,
         (indexes.public_beside, requirements.drop_item),
     ),
     Rule(
         "build-failed",
-        r"^(?P<what> *[A-Za-z_][\w.]*(?:Error|Exception|Exit): [^\n]+)\n[\s\S]*?"
+        r"^(?P<what> *[A-Za-z_][\w.]*(?:Error|Exception|Exit): [^\n]+)\n[\s\S]{0,4000}?"
         r"(?:Build failures usually indicate|hint: |end of output)",
         "{item} cannot be built from source: {what}",
         places.built,
@@ -251,7 +251,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "python-unsupported",
         r"Ignored the following (?:yanked )?versions that require a different python[ -]version: "
-        r"(?P<asks>[^\n]+)\n(?:[^\n]*\n)*?[^\n]*satisfies the requirement "
+        r"(?P<asks>[^\n]+)\n(?:[^\n]*\n){0,40}?[^\n]*satisfies the requirement "
         rf"{_NAME}(?P<spec>[^\s(;]*)[^\n]*\(from versions: (?P<versions>[^)\n]*)\)",
         "{item} is for another Python than the image's ({wanted})",
         places.for_other_python,
@@ -306,7 +306,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "conflict",
-        rf"(?P<who>[\w.-]+)(?:[=<>!~]\S*)? depends? on {_NAME}(?P<spec>[=<>!~][^\s,]*)?"
+        rf"(?<![\w.-])(?P<who>[\w.-]+)(?:[=<>!~]\S*)? depends? on {_NAME}(?P<spec>[=<>!~][^\s,]*)?"
         r"[^\n]*(?:unsatisfiable|incompatible)",
         "{item} does not go with the others: {who} depends on {name}{spec}",
         places.incompatible,
