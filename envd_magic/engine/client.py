@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from envd_magic.engine.address import Address, find_address, unreachable
 from envd_magic.engine.bridge import Bridge, ssh_bridge
+from envd_magic.engine.passing import ENGINE_GONE
 from envd_magic.engine.trust import with_advice
 from envd_magic.errors import EngineError
 
@@ -206,10 +207,14 @@ def explained(
     """
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, HTTPError, ConnectionError) as error:
+        if not isinstance(error, DockerException):
+            # The middle of a stream is read by urllib3 itself.
+            raise kind(f"Cannot {doing}: {ENGINE_GONE}: {error}") from error
         said = error.explanation if isinstance(error, APIError) else None
         text = str(said or error)
         raise kind(f"Cannot {doing}: {with_advice(text, registry)}") from error

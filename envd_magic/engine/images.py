@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
+from envd_magic.engine.passing import TRIED
 from envd_magic.engine.trust import registry_of, with_advice
 from envd_magic.errors import BaseImageError, PushError
 from envd_magic.owner import is_abandoned
@@ -238,19 +239,21 @@ def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
         If the registry did not take it.
     """
     seen: dict[str, str] = {}
-    digest = ""
+    digest, tried = "", ""
     registry = registry_of(name)
     with explained(f"push {name}", PushError, registry):
         for event in engine.api.push(*split_name(name), stream=True, decode=True):
             if "error" in event:
                 said = with_advice(str(event["error"]), registry)
-                raise PushError(f"Cannot push {name}: {said}")
+                raise PushError(f"Cannot push {name}: {said}{tried}")
             aux = event.get("aux") or {}
             digest = aux.get("Digest", digest)
             layer, status = event.get("id", ""), event.get("status", "")
             if status and seen.get(layer) != status:
                 seen[layer] = status
                 report(f"{layer}: {status}" if layer else status)
+                if status.startswith("Retrying"):
+                    tried = f" ({TRIED})"
     if not digest:
         raise PushError(f"The registry took {name} but told no digest")
     return digest

@@ -31,6 +31,7 @@ from envd_magic.pipeline.options import Options, wants_push
 from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.pushing import Pushed, push, push_index
 from envd_magic.pipeline.result import BuildResult
+from envd_magic.pipeline.retry import retried
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.witness import Witness
@@ -163,7 +164,7 @@ class _Build:
             self.waits = True
             self._phase(Phase.PREPARE, f"{self.recipe.image} is being built already; waiting")
         self.log.emit(Tick())
-        self.stop.rest(_MOMENT)
+        self.log.rest(_MOMENT)
 
     def _alone(self, program: Program, home: Home) -> BuildResult:
         if (there := self._existing(home)) is not None and not self._forced:
@@ -228,12 +229,13 @@ class _Build:
             words = ["--output", output, "--platform", platform]
             commands.build(self.prepared.write(recipe), words)
         if len(recipe.platforms) > 1:
-            self.digest = push_index(self._pushed, partial(self._phase, Phase.PUSH))
+            self.digest = push_index(self._pushed, partial(self._phase, Phase.PUSH), self.log)
 
     def _existing(self, home: Home) -> str | None:
         if not home.has_engine:
             return "" if self.taken else None
-        digest, self.size = find_existing(
+        find = partial(
+            find_existing,
             self.engine,
             self.prepared,
             note=lambda text: self.log.emit(Notice(text)),
@@ -241,6 +243,7 @@ class _Build:
             in_registry=self.push and not self._forced,
             incremental=self.options.incremental,
         )
+        digest, self.size = retried(find, self.log)
         return digest
 
     @property
@@ -258,7 +261,9 @@ class _Build:
     def _platform(self, commands: Commands, home: Home, platform: str) -> str:
         """Build and finish for one platform; give the private name of what came out."""
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
-        base = images.base_image(self.engine, self.recipe.base, platform, self.log.line)
+        report = self.log.line
+        pull = partial(images.base_image, self.engine, self.recipe.base, platform, report)
+        base = retried(pull, self.log)
         self._advise(None if self.spec.cuda else base)
         recipe = self.prepared.compose(Base(self.recipe.base, base.env, self._python(base)))
         self._bootstrap(commands, home)

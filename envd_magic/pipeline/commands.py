@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
     from envd_magic.envd.program import Program
     from envd_magic.pipeline.log import BuildLog
+
+# What envd says where the engine ends while it waits for it.
+_LOST = re.compile(
+    r"error reading from server|transport is closing|code = Unavailable|connection reset by peer"
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,12 @@ class Commands:
     def _why(self, command: str, code: int, said: str | None) -> str:
         step = self.log.failure
         if step is None:
-            reason = said or (f"signal {-code}" if code < 0 else f"exit status {code}")
+            if code < 0:
+                what = signal.strsignal(-code) or "unknown"
+                return f"envd {command} was ended from outside (signal {-code}: {what})"
+            reason = said or f"exit status {code}"
+            if _LOST.search(reason):
+                return f"envd {command} failed: the Docker engine went away: {reason}"
             found = mistake(self.log.recipe, reason) if self.log.recipe is not None else None
             return f"envd {command} failed: {found or reason}"
         status = re.search(r"exit code: (\d+)\s*$", said or step.error)

@@ -109,6 +109,10 @@ class BuildLog:
         self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
         self.emit(Output(f"{masked}\n"))
 
+    def rest(self, seconds: float) -> None:
+        """Wait; ends at once where the build is to stop, as :meth:`emit` does."""
+        self._stop.rest(seconds)
+
     def read(self, chunks: Iterable[bytes]) -> str | None:
         """Read a command's output to its end; give what envd said of why it failed."""
         self._run += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from envd_magic.engine import images
 from envd_magic.engine.seen import note_registry
 from envd_magic.errors import PushError
 from envd_magic.pipeline.events import Notice
+from envd_magic.pipeline.retry import retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,16 +70,17 @@ def push(
     digest = ""
     for name in names.values():
         told(name)
-        digest = images.push(engine, name, log.line)
+        digest = retried(partial(images.push, engine, name, log.line), log)
     note_registry(spec.registry)
     if len(names) == 1 and not others:
         return digest
-    return push_index(pushed._replace(names=names), told, engine, others)
+    return push_index(pushed._replace(names=names), told, log, engine, others)
 
 
 def push_index(
     pushed: Pushed,
     told: Callable[[str], None],
+    log: BuildLog,
     engine: Engine | None = None,
     others: Sequence[Mapping[str, object]] = (),
 ) -> str:
@@ -89,6 +92,8 @@ def push_index(
         Their names.
     told
         Is told of the push.
+    log
+        Is told where it is tried again.
     engine
         One whose word counts on how the registry is reached.
     others
@@ -103,9 +108,8 @@ def push_index(
     from envd_magic.engine import registry
 
     told(f"{pushed.image} (index)")
-    return registry.push_index(
-        pushed.image, pushed.names, config=pushed.registries, engine=engine, keep=others
-    )
+    ask = partial(registry.push_index, pushed.image, pushed.names)
+    return retried(partial(ask, config=pushed.registries, engine=engine, keep=others), log)
 
 
 def _others(

@@ -116,6 +116,9 @@ def _start(state: Path, *options: str) -> None:
     (state / "daemon.json").write_text("{}")
     # What a killed engine left: a foreign process may have its number by now.
     _pidfile(state).unlink(missing_ok=True)
+    if _containerd(state) is None:
+        # One that died with its engine, and that nobody has reaped, looks alive to a new one.
+        _containerd_pidfile(state).unlink(missing_ok=True)
     log.info("starting an engine")
     daemon.start(
         "dockerd",
@@ -153,10 +156,14 @@ def _pidfile(state: Path) -> Path:
 def _containerd(state: Path) -> int | None:
     """Process number of the containerd that the lab's engine started, while it runs."""
     try:
-        pid = int((state / "exec/containerd/containerd.pid").read_text())
+        pid = int(_containerd_pidfile(state).read_text())
     except (OSError, ValueError):
         return None
     return pid if _is_containerd(state, command_line(pid)) else None
+
+
+def _containerd_pidfile(state: Path) -> Path:
+    return state / "exec/containerd/containerd.pid"
 
 
 def _is_containerd(state: Path, argv: list[str]) -> bool:

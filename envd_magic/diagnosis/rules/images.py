@@ -14,7 +14,7 @@ _UNREACHABLE = (
 )
 _LOGIN = (
     r"(?:no basic auth credentials|unauthorized|authentication required|access forbidden|"
-    r"denied|401|403 Forbidden|incorrect username or password)"
+    r"denied|\b401\b|403 Forbidden|incorrect username or password)"
 )
 _TLS = r"(?P<why>x509: [^\n\"]+|tls: [^\n\"]+|certificate [^\n\"]+)"
 _HTTP = r"server gave HTTP response to HTTPS client"

@@ -71,7 +71,8 @@ RULES: tuple[Rule, ...] = (
         r"(?P<why>error reading from server: EOF|error reading from server|"
         r"transport is closing|connection (?:refused|reset by peer)|broken pipe|"
         r"Is 'docker daemon' running|Cannot connect to the Docker daemon|"
-        r"Connection aborted|Remote end closed|RemoteDisconnected|code = Unavailable)",
+        r"Docker engine does not answer|Connection aborted|Remote end closed|"
+        r"RemoteDisconnected|code = Unavailable)",
         "the engine went away in the middle of the build ({why})",
         nowhere,
         (machine.start_again,),
