@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from envd_magic.recipe.quoting import starlark
@@ -87,7 +88,11 @@ class FileEntry:
             path.mkdir(exist_ok=True)
 
     def digest(self) -> str:
-        """A hash of what it puts into the folder."""
+        """A hash of what it puts into the folder; a file is read once."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         if self.link is not None:
             return f"link {self.link}"
         if self.is_folder:
