@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo notebooks test bench freeze check pictures clean
+.PHONY: demo compare notebooks test bench freeze check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,10 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# This project, flytekitplugins-envd and envd itself in one run; on a machine that does nothing else.
+compare: $(VENV)/.installed
+	$(BIN)/python -m tests.bench_compare
 
 test: check
 	$(BIN)/python -m pytest

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +46,9 @@ class Kernel:
                     found.append(line)
         return found
 
-    def run(self, code: str) -> Cell:
+    def run(self, code: str, patience: float = _PATIENCE) -> Cell:
         """Run a cell to its end."""
-        return self.start(code).finish()
+        return self.start(code).finish(patience)
 
     def start(self, code: str) -> Cell:
         """Start a cell."""
@@ -78,9 +79,9 @@ class Cell:
         assert text in self.text, self.text[-2000:] + self.error_text
         return self
 
-    def finish(self) -> Cell:
+    def finish(self, patience: float = _PATIENCE) -> Cell:
         """Wait for its end."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while not self.done and time.monotonic() < deadline:
             self._next(1.0)
         assert self.done, self.text[-2000:]
@@ -127,14 +128,25 @@ class Cell:
 @contextmanager
 def kernel(folder: Path) -> Iterator[Kernel]:
     """Start a kernel in a folder, with the extension loaded."""
-    mark = uuid.uuid4().hex
-    env = {**os.environ, _MARK: mark}
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=env)
-    try:
-        found = Kernel(manager, client, mark)
+    with bare_kernel(folder) as found:
         loaded = found.run("%load_ext envd_magic")
         assert loaded.error is None, loaded.error_text
         yield found
+
+
+@contextmanager
+def bare_kernel(folder: Path, python: str = sys.executable) -> Iterator[Kernel]:
+    """Start a kernel of a Python in a folder."""
+    mark = uuid.uuid4().hex
+    env = {**os.environ, _MARK: mark}
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = python
+    manager.start_kernel(cwd=str(folder), env=env)
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=_PATIENCE)
+        yield Kernel(manager, client, mark)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
