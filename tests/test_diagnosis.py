@@ -179,13 +179,19 @@ def test_an_index_tells_whether_there_is_a_package(tmp_path: Path) -> None:
         assert later.fixes[0].changes == (Change("python_version", "set", "3.13"),)
 
 
-def test_an_index_that_wants_a_login_or_is_not_there_tells_nothing(tmp_path: Path) -> None:
-    wheel(tmp_path, "trainer-tools", "1.0")
-    list_packages(tmp_path)
+def test_an_index_that_is_not_there_tells_nothing() -> None:
+    spec = ImageSpec(name="a", packages=["x1"], pip_index="http://127.0.0.1:9/")
+    found = missing(spec, "x1")
+    assert (found.kind, found.certain) == ("package-missing", False)
+
+
+def test_an_index_that_wants_another_login_says_so_where_pip_does_not(tmp_path: Path) -> None:
+    wheel(tmp_path, "x1", "1.0")
     with served(tmp_path, "me:sesame") as port:
-        for url in (f"http://127.0.0.1:{port}/", "http://127.0.0.1:9/"):
-            found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
-            assert (found.kind, found.certain) == ("package-missing", False)
+        url = f"http://me:guessed-wrong@127.0.0.1:{port}/"
+        found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
+    assert (found.kind, found.field, found.certain) == ("index-login", "pip_index", True)
+    assert "guessed" not in repr(found)
 
 
 def test_a_list_of_packages_that_is_too_long_is_not_taken_for_one(tmp_path: Path) -> None:

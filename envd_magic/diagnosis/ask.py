@@ -40,6 +40,11 @@ class Ask:
         del index, package
         return None
 
+    def denies(self, index: str, package: str) -> bool:
+        """Say whether an index wants another login for a package's page."""
+        del index, package
+        return False
+
     def packages(self, index: str) -> Sequence[str]:
         """Give the names of an index's packages."""
         del index

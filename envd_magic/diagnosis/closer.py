@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.fixes import requirements
+from envd_magic.diagnosis.fixes import indexes, requirements
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.offers import files_of, index_used, is_for_platform, pythons_of
 from envd_magic.diagnosis.rule import Rule, of
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
     """Ask the index why it gives nothing: no such package, or files for others only."""
     name = match["name"]
+    for one in view.indexes():
+        if ask.denies(one.url, name):
+            cause = "the index wants a login, or does not take the one that it is given"
+            return Rule("index-login", "", cause, _stays(one.place), (indexes.add_login,))
     index = index_used(view, ask)
     answer = ask.offers(index, name) if index else None
     found = files_of(view, name, ask)

@@ -8,6 +8,8 @@ from typing import Any
 
 #: The kind of a failure that no rule knows.
 UNKNOWN = "unknown"
+# Characters of an item that a sentence has.
+_LONG_ITEM = 100
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,11 @@ class Diagnosis:
 
     @property
     def place(self) -> str:
-        """Field and item in one, as in ``packages['pandas']``."""
-        return self.field if self.item is None else f"{self.field}[{self.item!r}]"
+        """Field and item in one, as in ``packages['pandas']``; a long item is cut."""
+        if self.item is None:
+            return self.field
+        item = self.item if len(self.item) <= _LONG_ITEM else f"{self.item[:_LONG_ITEM]}…"
+        return f"{self.field}[{item!r}]"
 
     def __str__(self) -> str:
         likely = "" if self.certain or self.kind == UNKNOWN else "probably "

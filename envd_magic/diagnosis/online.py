@@ -58,6 +58,10 @@ class Online(Ask):
             return ()
         return None if status != 200 else _offers(found)  # noqa: PLR2004
 
+    def denies(self, index: str, package: str) -> bool:
+        """Say whether an index wants another login for a package's page."""
+        return self._page(index, f"{normal(package)}/")[0] in (401, 403)
+
     def packages(self, index: str) -> Sequence[str]:
         """Give the names of an index's packages, if they are few enough to be told in time."""
         status, found = self._page(index, "")

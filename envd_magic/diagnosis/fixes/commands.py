@@ -9,6 +9,7 @@ from envd_magic.diagnosis.fixes.common import add_debian, close, find_below
 from envd_magic.diagnosis.kept import debian, python
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
+from envd_magic.spec.requirement import requirement_name
 
 if TYPE_CHECKING:
     import re
@@ -89,6 +90,18 @@ def add_program(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> 
 
 def _add_package(name: str) -> Fix:
     return Fix(f"add {name} to packages", (Change("packages", "add", name),))
+
+
+def close_module(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the module that was probably meant: one of a package that the spec has."""
+    name = groups(match)["what"].partition(".")[0]
+    names = [requirement_name(one.item or "") for one in view.requirements()]
+    modules = [one.replace("-", "_") for one in names if one]
+    if place.item is None or not isinstance(place.at, int) or python.module_distribution(name):
+        return
+    for one in close(name, modules, 1, _ALIKE):
+        change = Change(place.field, "rewrite", [name, one], place.at)
+        yield Fix(f"write {one} in place of {name}", (change,))
 
 
 def add_module(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -80,7 +80,7 @@ RULES: tuple[Rule, ...] = (
         r"No module named (?P<what2>[\w.]+)$)",
         "the image's Python has no module '{what}'",
         places.command,
-        (commands.add_module,),
+        (commands.close_module, commands.add_module),
     ),
     Rule(
         "permission-denied",
