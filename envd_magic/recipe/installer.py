@@ -11,6 +11,7 @@ that, pip does, and a line that starts with "envd_magic: " says why, unless whoe
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -93,8 +94,7 @@ def say(text: str) -> None:
 
 def has_pip() -> bool:
     """Is there a pip for this Python?"""
-    run = [sys.executable, "-c", "import pip"]
-    return subprocess.call(run, stderr=subprocess.DEVNULL) == 0
+    return importlib.util.find_spec("pip") is not None
 
 
 def pip_settings() -> Settings:
@@ -228,10 +228,10 @@ def with_uv(
     run += ["--index-strategy", "unsafe-best-match", "--no-python-downloads"]
     run += ["--no-progress", *options]
     run += upgraded(settings, asked)
-    run += constrained(run, work, asked, environment)
+    installs = planned(run, work, asked, environment)
     before = records()
-    for number, words in enumerate(asked["installs"]):
-        attempt([*run, "--compile-bytecode", *words.split()], environment, last=number > 0)
+    for number, words in enumerate(installs):
+        attempt([*run, "--compile-bytecode", *words], environment, last=number > 0)
     for record in records() - before:
         tidy(record[0], asked.get("names", [None]))
 
@@ -270,13 +270,14 @@ def upgraded(settings: Settings, asked: dict[str, Any]) -> list[str]:
     return [word for name in asked["names"] for word in ("--upgrade-package", name)]
 
 
-def constrained(
+def planned(
     run: list[str], work: Path, asked: dict[str, Any], environment: Environment
-) -> list[str]:
-    """Give options that keep uv from installing again what it does not see, as pip would not."""
+) -> list[list[str]]:
+    """Give the arguments of each install; none installs again what uv does not see, as with pip."""
+    installs = [words.split() for words in asked["installs"]]
     hidden = hidden_packages(run[0], environment)
     if not hidden:
-        return []
+        return installs
     renewed = {normal(name) for name in asked.get("names", []) if name}
     if "--reinstall" in run and "--no-deps" not in run:
         renewed.update(map(normal, hidden))
@@ -288,16 +289,34 @@ def constrained(
     # An option takes the place of the variable, which the user may have set.
     files = [str(pins), *environment.get("UV_CONSTRAINT", "").split()]
     constraints = [word for file in files for word in ("--constraint", file)]
-    for words in asked["installs"]:
-        trial = [*run, "--quiet", "--dry-run", *constraints, *words.split()]
-        attempt(trial, environment, quiet=True)
-    return [*constraints, "--excludes", str(names)]
+    trials = [[*run, "--dry-run", *constraints, *words] for words in installs]
+    told = [attempt(trial, environment, quiet=True) for trial in trials]
+    chosen = None if "--reinstall" in run else found_already(told[0], asked, hidden)
+    if chosen:
+        # To choose takes seconds where an index lets nothing be kept: once is enough.
+        (work / "chosen.txt").write_text(chosen)
+        return [[*([] if "--no-deps" in run else ["--no-deps"]), "-r", "chosen.txt"]]
+    return [[*constraints, "--excludes", str(names), *words] for words in installs]
+
+
+def found_already(told: str, asked: dict[str, Any], hidden: dict[str, str]) -> str:
+    """Give what a trial chose as requirements; "" where versions do not say all of it."""
+    options = re.search(r"^\s*-|--hash", "\n".join(asked["files"].values()), re.MULTILINE)
+    if options or len(asked["installs"]) > 1 or asked.get("uv_variables"):
+        return ""
+    lines = [line[3:] for line in told.splitlines() if re.match(r" [+~] ", line)]
+    pairs = [line.partition("==")[::2] for line in lines]
+    if not all(version and " " not in name + version for name, version in pairs):
+        return ""
+    seen = {*map(normal, hidden)}
+    print(*(line for line in told.splitlines() if line.startswith("Resolved")), flush=True)
+    return "".join(f"{name}=={version}\n" for name, version in pairs if normal(name) not in seen)
 
 
 def attempt(
     run: list[str], environment: Environment, *, quiet: bool = False, last: bool = False
-) -> None:
-    """Run uv; what it finds no way to do is left to pip, unless it has done a part already."""
+) -> str:
+    """Run uv and give what it said; where it finds no way pip goes on, if nothing is done yet."""
     child = subprocess.Popen(
         run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -307,7 +326,7 @@ def attempt(
         if not quiet:
             print(line, end="", flush=True)
     if child.wait() == 0:
-        return
+        return text
     if UNABLE.search(text) and not last:
         raise NotForUvError("uv finds no way: " + " ".join(text.split())[:1000])
     if quiet:
