@@ -58,7 +58,8 @@ class Bench:
 
     def base(self) -> str:
         """Make a base image with a layer that no build has seen: all on it is built anew."""
-        return self.lab.derive("bench", [f"RUN echo {uuid.uuid4().hex} > /etc/bench"])
+        name = uuid.uuid4().hex[:12]
+        return self.lab.derive(f"bench-{name}", [f"RUN echo {name} > /etc/bench"])
 
     def ask(self, side: str, do: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Let a side do something in a process of its own, and give its answer."""
