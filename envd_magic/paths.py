@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
 from envd_magic.errors import EnvdMagicError
+from envd_magic.owner import private_name
 
 #: Names one folder for all that is kept, in place of the platform's own ones.
 HOME_VARIABLE = "ENVD_MAGIC_HOME"
@@ -48,6 +50,21 @@ def _private(name: str, default: str) -> Path:
     except OSError as error:
         raise unusable(path, error) from error
     return path
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a file of the cache, whole or not at all: several processes may do so at once.
+
+    What cannot be kept, as on a full disk, is found out anew by a later build.
+    """
+    new = path.with_suffix(f".{private_name()}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def unusable(path: Path, error: OSError) -> EnvdMagicError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.engine.client import Engine, explained
 from envd_magic.errors import CommandError, EngineError
 from envd_magic.owner import is_abandoned, private_name
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -236,8 +236,7 @@ def python_of(engine: Engine, image: str) -> PythonOf | None:
         found = _asked(engine, image)
     except EngineError:
         return None
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text(json.dumps(asdict(found) if found else None), encoding="utf-8")
+    keep(kept, json.dumps(asdict(found) if found else None))
     return found
 
 

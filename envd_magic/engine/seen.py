@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from envd_magic.engine.address import docker_folder
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, keep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +23,7 @@ def note_registry(name: str) -> None:
     """Note a registry that an image went to."""
     kept = [name, *(other for other in _kept() if other != name)][:_MOST]
     path = _path()
-    new = path.with_suffix(f".{os.getpid()}")
-    new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    new.replace(path)
+    keep(path, "".join(f"{line}\n" for line in kept))
 
 
 def _path() -> Path:

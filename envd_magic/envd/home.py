@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import ContextError
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -261,10 +261,16 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, readable by nobody else."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    Path(name).replace(path)
+    name = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError as error:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        raise unusable(path, error) from error
 
 
 @contextmanager

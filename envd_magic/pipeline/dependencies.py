@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine import images
 from envd_magic.owner import private_name
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, unusable
 from envd_magic.pipeline.increments import MOST_INCREMENTS, Installed, InstalledStore
 from envd_magic.recipe.asked import asked
 from envd_magic.recipe.describe import BaseStep
@@ -193,7 +193,10 @@ def user_key() -> bytes:
         if len(key) == _KEY_BYTES:
             return key
         new = path.with_suffix(f".{private_name()}")
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-        new.replace(path)
+        try:
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+            new.replace(path)
+        except OSError as error:
+            raise unusable(path, error) from error

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.errors import SpecError
+from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.owner import is_abandoned, private_name
 from envd_magic.recipe.files import FIELD_OF
 from envd_magic.recipe.model import FOLDER
@@ -66,8 +66,14 @@ class BuildFolder:
         """
         has_files = any(name.partition("/")[0] in FIELD_OF for name in recipe.files)
         around = self.parent / (_WITH_FILES if has_files else _WITHOUT)
-        around.mkdir(mode=0o700, exist_ok=True)
-        return recipe.write(around).parent
+        try:
+            around.mkdir(mode=0o700, exist_ok=True)
+            return recipe.write(around).parent
+        except OSError as error:
+            why = error.strerror or error
+            raise EnvdMagicError(
+                f"The build folder {around} cannot be written: {why}. TMPDIR can name another place"
+            ) from error
 
     def close(self) -> None:
         """Delete it."""

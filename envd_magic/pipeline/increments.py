@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envd_magic.engine.images import repository
-from envd_magic.owner import private_name
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, keep
 from envd_magic.recipe.asked import Asked
 
 if TYPE_CHECKING:
@@ -65,12 +64,9 @@ class InstalledStore:
 
     def write(self, installed: Installed) -> None:
         """Remember it, whole or not at all: several builds may do so at once."""
-        self._path.parent.mkdir(exist_ok=True)
-        new = self._path.with_suffix(f".{private_name()}")
         kept = {
             "asked": installed.asked.to_json(),
             "kept": installed.kept,
             "increments": installed.increments,
         }
-        new.write_text(json.dumps(kept), encoding="utf-8")
-        new.replace(self._path)
+        keep(self._path, json.dumps(kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,8 @@ class Keeper:
         try:
             self._keep(event)
         except _CANNOT as error:
-            self._end()
+            with suppress(*_CANNOT):
+                self._end()
             self._cannot(error)
         if self._listener is not None:
             self._listener(event)

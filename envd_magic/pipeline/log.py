@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import secrets as random_names
 import time
@@ -18,8 +17,9 @@ from envd_magic.envd.progress import (
     StepFailed,
     StepStarted,
 )
-from envd_magic.paths import log_folder, unusable
+from envd_magic.paths import log_folder
 from envd_magic.pipeline.events import Finished, Notice, PhaseChanged, Tick
+from envd_magic.pipeline.log_file import LogFile
 from envd_magic.pipeline.result import Step
 from envd_magic.pipeline.stop import Stop
 from envd_magic.recipe.describe import BaseStep, describe, is_offered
@@ -65,12 +65,7 @@ class BuildLog:
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
         unique = random_names.token_hex(3)
         self.path: Path = (folder or log_folder()) / f"{stamp}-{safe}-{unique}.log"
-        # Readable by nobody else.
-        try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise unusable(self.path, error) from error
-        self._file = os.fdopen(handle, "wb", buffering=1 << 16)
+        self._file = LogFile(self.path)
         self.secrets = secrets
         self._listener = listener
         self._stop = stop or Stop()
@@ -96,17 +91,21 @@ class BuildLog:
             self._stop.check()
         if isinstance(event, (PhaseChanged, Notice)):
             event = self._masked(event)
-            self._file.write(f"[{_text(event)}]\n".encode())
-            self._file.flush()
+            self._write(f"[{_text(event)}]\n")
         if isinstance(event, Notice):
             self.warnings.append(event.text)
         if self._listener is not None:
             self._listener(event)
 
+    def _write(self, text: str) -> None:
+        """Write; a file that cannot be written to is told of once, and stops no build."""
+        if why := self._file.write(text):
+            self.emit(Notice(f"the log ends here, {self.path} cannot be written to: {why}"))
+
     def line(self, text: str) -> None:
         """Write and tell one line of our own doing (a pull, a push)."""
         masked = self.secrets.mask(text)
-        self._file.write(masked.encode("utf-8", "backslashreplace") + b"\n")
+        self._write(f"{masked}\n")
         self.emit(Output(f"{masked}\n"))
 
     def rest(self, seconds: float) -> None:
@@ -117,15 +116,17 @@ class BuildLog:
         """Read a command's output to its end; give what envd said of why it failed."""
         self._run += 1
         splitter, progress = LineSplitter(), ProgressReader()
-        for chunk in chunks:
-            self._stop.check()
-            if chunk:
-                self._take(splitter.feed(chunk), progress)
-            else:
-                self._file.flush()
-                self.emit(Tick())
+        try:
+            for chunk in chunks:
+                self._stop.check()
+                if chunk:
+                    self._take(splitter.feed(chunk), progress)
+                else:
+                    self.emit(Tick())
+        except BaseException:
+            self._write(self.secrets.mask(splitter.end()))
+            raise
         self._take(splitter.end(), progress)
-        self._file.flush()
         return progress.error
 
     def skipped(self, base: BaseStep, rules: Iterable[Rule]) -> None:
@@ -134,7 +135,7 @@ class BuildLog:
         told = [base, *(BaseStep(rule.detail, rule.fields[0]) for rule in rules)]
         for number, (name, field) in enumerate(told, 1):
             self._steps[self._run, number] = Step(name, "cached", field=field)
-            self._file.write(f"[{name}: kept from an earlier build]\n".encode())
+            self._write(f"[{name}: kept from an earlier build]\n")
             for kind in (StepStarted, StepCached):
                 self.emit(kind(number, name, field, self._run))
 
@@ -142,7 +143,7 @@ class BuildLog:
         if not text:
             return
         masked = self.secrets.mask(text)
-        self._file.write(masked.encode("utf-8", "backslashreplace"))
+        self._write(masked)
         if "envd_magic: " in masked:
             self.warnings += _NOTICE.findall(masked)
         for event in progress.read(masked):

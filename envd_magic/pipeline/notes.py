@@ -7,8 +7,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from envd_magic.owner import private_name
-from envd_magic.paths import cache_folder
+from envd_magic.paths import cache_folder, keep
 from envd_magic.pipeline.events import Notice
 
 if TYPE_CHECKING:
@@ -38,11 +37,7 @@ def remembered(log: BuildLog, recipe: Recipe, base: str) -> Iterator[None]:
     before = len(log.warnings)
     yield
     if told := log.warnings[before:]:
-        kept.parent.mkdir(exist_ok=True)
-        # Whole or not at all: builds of one recipe may run at the same time.
-        new = kept.with_suffix(f".{private_name()}")
-        new.write_text(json.dumps(told), encoding="utf-8")
-        new.replace(kept)
+        keep(kept, json.dumps(told))
     elif any(step.status == "cached" and step.field in _TELLING for step in log.steps):
         for text in _read(kept):
             log.emit(Notice(text))

@@ -79,9 +79,10 @@ def _store() -> Iterator[sqlite3.Connection]:
             connection.execute(_TABLE)
             yield connection
     except sqlite3.DatabaseError as error:
-        raise EnvdMagicError(
-            f"the history ({path}) cannot be used: {error}; delete the file to begin a new one"
-        ) from error
+        # A full or busy disk is no fault of the file's.
+        passes = isinstance(error, sqlite3.OperationalError)
+        how = "" if passes else "; delete the file to begin a new one"
+        raise EnvdMagicError(f"the history ({path}) cannot be used: {error}{how}") from error
     finally:
         connection.close()
 
