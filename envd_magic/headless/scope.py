@@ -42,9 +42,8 @@ _CHANGERS = frozenset(
 )
 # What may read a list without changing it.
 _READERS = BUILTINS | IMPORTED | {"enumerate", "len", "print", "repr", "zip"}
-# What the live magic puts variables in for, outside single quotes.
-_PUT_IN = re.compile(r"\$([^\W\d]\w*)|\{([^{}]*)\}")
-_SINGLE = re.compile(r"'[^']*'")
+# A longer one takes IPython's patterns long.
+_LONGEST_LINE = 10_000
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -221,13 +220,15 @@ def put_in(line: str, scope: Scope, before: Position) -> str:
     NotLiteralError
         If something else stands there, or a name's value is not known.
     """
-    from envd_magic.interactive.options import expanded
+    from envd_magic.interactive.options import expanded, put_in_names
 
+    if len(line) > _LONGEST_LINE:
+        raise NotLiteralError(f"a magic's line of {len(line)} characters has to be run")
     found: dict[str, Any] = {}
-    for match in _PUT_IN.finditer(_SINGLE.sub("''", line)):
-        name = match[1] or match[2]
+    # What puts them in tells what it would evaluate: another reading of the line might not see all.
+    for name in put_in_names(line):
         if not name.isidentifier():
-            raise NotLiteralError(f"`{match[0]}` has to be run")
+            raise NotLiteralError(f"`{name}` has to be run")
         found[name] = scope.value(name, before)
     return expanded(line, found)
 

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import shlex
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,13 +16,15 @@ from envd_magic.interactive.settings import MOST_JOBS
 from envd_magic.spec.names import INSTALLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 _WIDTH = 88
 # What a shell takes as it is: single quotes, where they do not stand in double ones or in braces.
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*")|('[^']*')|\{[^{}]*\}|\\.""", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*")
+# What a name in braces may carry: `{name!r}`.
+_CONVERSIONS = (None, "", "s", "r", "a")
 
 
 class HelpRequested(Exception):  # noqa: N818 - it is no error
@@ -164,13 +167,33 @@ def expanded(line: str, variables: Mapping[str, object]) -> str:
         except Exception:  # noqa: BLE001 - whatever a user's expression raises, as in IPython
             return text
 
-    parts: list[str] = []
+    return "".join(text if quoted else put_in(text) for text, quoted in _segments(line))
+
+
+def put_in_names(line: str) -> list[str]:
+    """Give what :func:`expanded` would evaluate in a line, as it stands there."""
+    from IPython.utils.text import DollarFormatter
+
+    found: list[str] = []
+    for text, quoted in _segments(line):
+        # What comes before the place where a text goes wrong is evaluated all the same.
+        with suppress(ValueError):
+            for _, name, form, conversion in [] if quoted else DollarFormatter().parse(text):
+                if name is not None:
+                    is_plain = not form and conversion in _CONVERSIONS
+                    found.append(name if is_plain else f"{{{name}:{form}}}")
+    return found
+
+
+def _segments(line: str) -> Iterator[tuple[str, bool]]:
+    """Cut a line into texts, and tell of each whether it stands in single quotes."""
     at = 0
     for match in _QUOTED.finditer(line):
         if match[2] is not None:
-            parts += [put_in(line[at : match.start()]), match[0]]
+            yield line[at : match.start()], False
+            yield match[0], True
             at = match.end()
-    return "".join([*parts, put_in(line[at:])])
+    yield line[at:], False
 
 
 def build_parser() -> MagicParser:
