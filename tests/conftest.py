@@ -66,6 +66,22 @@ def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
 
 
 @pytest.fixture(scope="session")
+def gateway(lab: lab_package.Lab) -> str:
+    """Address of this machine, as containers see it."""
+    route = lab.run(lab.base_image, "python", "-c", _GATEWAY)
+    return route.strip()
+
+
+_GATEWAY = """
+import socket, struct
+for line in open('/proc/net/route').readlines()[1:]:
+    words = line.split()
+    if words[1] == '00000000':
+        print(socket.inet_ntoa(struct.pack('<L', int(words[2], 16))))
+"""
+
+
+@pytest.fixture(scope="session")
 def server(lab: lab_package.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab, with the lab in its environment."""
     from .browser import Server

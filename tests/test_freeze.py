@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,6 @@ from .shells import shell
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from .lab import Lab
 
 
 def test_all_ways_of_importing_are_read() -> None:
@@ -235,24 +232,3 @@ def test_the_live_kernel_gives_what_its_user_imported() -> None:
     names = [one.partition("==")[0] for one in spec.packages]
     assert names == ["flytekit", "packaging", "PyYAML"]
     assert spec.python_version == f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def test_pin_gives_what_the_build_resolved(lab: Lab) -> None:
-    mark = os.urandom(4).hex()
-    ip = shell()
-    cell = f"ImageSpec(name='pins', packages=['flask>=2', 'six'], env={{'M': '{mark}'}})"
-    ip.do(f"%%envd_build spec\n{cell}")
-    ip.do("%envd pin spec exact")
-    packages = ip.user_ns["exact"].packages
-    assert all("==" in one for one in packages)
-    names = {one.partition("==")[0].lower() for one in packages}
-    assert {"flask", "werkzeug", "jinja2", "six"} <= names
-    assert "pip" not in names
-    assert ip.user_ns["exact"].env == {"M": mark}
-
-
-def test_pin_needs_the_image(lab: Lab) -> None:
-    from IPython.core.error import UsageError
-
-    with pytest.raises(UsageError, match="is not in the engine; first: %envd build"):
-        shell().do("%envd pin 'ImageSpec(name=\"never-built\")'")

@@ -37,22 +37,6 @@ def notes(result: BuildResult) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def gateway(lab: Lab) -> str:
-    """Address of this machine, as containers see it."""
-    route = lab.run(lab.base_image, "python", "-c", _GATEWAY)
-    return route.strip()
-
-
-_GATEWAY = """
-import socket, struct
-for line in open('/proc/net/route').readlines()[1:]:
-    words = line.split()
-    if words[1] == '00000000':
-        print(socket.inet_ntoa(struct.pack('<L', int(words[2], 16))))
-"""
-
-
-@pytest.fixture(scope="session")
 def uv_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uv")
     run = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), "uv"]

@@ -66,9 +66,9 @@ def pin(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """Show a spec with what its image has, and bind it."""
     from envd_magic.engine.client import Engine
     from envd_magic.engine.images import inspect
-    from envd_magic.freeze.pin import pinned
     from envd_magic.interactive.choose import configured
     from envd_magic.spec.tag import image_name
+    from envd_magic.verification.pinning import pinned
 
     specs = configured(chosen_specs(options.spec, magic.shell.user_ns), None, magic)
     if specs.keys is not None:
@@ -81,10 +81,12 @@ def pin(magic: EnvdMagic, options: argparse.Namespace) -> None:
             raise UsageError(
                 f"%envd pin: {image} is not in the engine; first: %envd build {options.spec}"
             )
-        fresh = pinned(spec, engine, image)
+        found = pinned(spec, engine, image)
     finally:
         engine.close()
-    _give(magic, "pin", fresh, options.variable)
+    _give(magic, "pin", found.spec, options.variable)
+    for note in found.notes:
+        print(f"# note: {note}")
 
 
 def _give(magic: EnvdMagic, command: str, spec: ImageSpec, variable: str | None) -> None:

@@ -73,7 +73,8 @@ class Answer:
     environment
         Variables as a container has them; None if none could be run.
     distributions
-        What is installed for its Python: name, version, requires, direct, place, modules.
+        What is installed for its Python: name, version, requires, direct, conda, place,
+        modules.
     apt
         dpkg's records of the packages that were asked for, and of those that provide them.
     files

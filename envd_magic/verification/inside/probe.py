@@ -115,6 +115,7 @@ def distribution(one: Any, wanted: list[str]) -> dict[str, Any] | None:
         "version": heads["version"][0],
         "requires": heads.get("requires-dist") or list(one.requires or []),
         "direct": one.read_text("direct_url.json"),
+        "conda": (one.read_text("INSTALLER") or "").strip() == "conda",
     }
     if normal(found["name"]) in wanted:
         found["modules"] = modules_of(normal(found["name"]), one)
