@@ -33,6 +33,9 @@ def build(  # noqa: PLR0913 - all but the spec by name
     force: bool | None = None,
     no_cache: bool = False,
     incremental: bool = False,
+    shared_cache: str | None = None,
+    cache_from: str | None = None,
+    cache_to: str | None = None,
     verify: bool = False,
     listener: Listener | None = None,
     history: bool | None = None,
@@ -56,6 +59,12 @@ def build(  # noqa: PLR0913 - all but the spec by name
     incremental
         True adds what is new to what the image's last build installed, where only lists have grown
         or versions changed. What was there stays, so a clean build may choose other versions.
+    shared_cache
+        Repository in which a team keeps what its images install, as
+        "localhost:5000/team/cache"; None asks ``ENVD_MAGIC_SHARED_CACHE``.
+    cache_from, cache_to
+        Image in a registry that the builder's layer cache is taken from, or put to, for builders
+        other than ``moby-worker``.
     verify
         True compares what was built with what the spec asks for, before it gets its name.
     listener
@@ -82,6 +91,9 @@ def build(  # noqa: PLR0913 - all but the spec by name
         force=forced,
         no_cache=no_cache,
         incremental=incremental,
+        shared_cache=shared_cache,
+        cache_from=cache_from,
+        cache_to=cache_to,
         verify=verify,
         listener=listener,
         history=history,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.passing import TRIED
 from envd_magic.engine.trust import registry_of, with_advice
-from envd_magic.errors import BaseImageError, PushError
+from envd_magic.errors import BaseImageError, EngineError, PushError
 from envd_magic.owner import is_abandoned
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BUILDS = "envd_magic-build"
 #: Repository of what was installed, kept for the builds that install the same.
 DEPENDENCIES = "envd_magic-dependencies"
+#: What tags of theirs begin with, in a repository that a team shares.
+SHARED = "envd_magic-dependencies-"
 #: How many of those stay.
 MOST_DEPENDENCIES = 20
 #: On every image that is built here: the digest of the recipe that made it.
@@ -127,19 +129,7 @@ def base_image(
         return found
     report(f"Pulling {name} for {platform}")
     try:
-        registry = registry_of(name)
-        with explained(f"pull the base image {name}", BaseImageError, registry):
-            seen: set[str] = set()
-            for event in engine.api.pull(
-                *split_name(name), platform=platform, stream=True, decode=True
-            ):
-                if "error" in event:
-                    said = with_advice(str(event["error"]), registry)
-                    raise BaseImageError(f"Cannot pull the base image {name}: {said}")
-                status = f"{event.get('id', '')} {event.get('status', '')}".strip()
-                if status not in seen and "ing" not in event.get("status", ""):
-                    seen.add(status)
-                    report(status)
+        pull(engine, name, platform, report, BaseImageError)
     except BaseImageError as error:
         if found is None:
             raise BaseImageError(
@@ -154,6 +144,35 @@ def base_image(
         # The pull moved the user's tag to another platform's image; it goes back.
         tag(engine, found.id, name)
     return pulled
+
+
+def pull(
+    engine: Engine,
+    name: str,
+    platform: str,
+    report: Callable[[str], None],
+    kind: type[EngineError] = EngineError,
+) -> None:
+    """Pull an image.
+
+    Raises
+    ------
+    EngineError
+        Of the given kind, if it is not to be had.
+    """
+    registry = registry_of(name)
+    what = "the base image " if kind is BaseImageError else ""
+    with explained(f"pull {what}{name}", kind, registry):
+        seen: set[str] = set()
+        events = engine.api.pull(*split_name(name), platform=platform, stream=True, decode=True)
+        for event in events:
+            if "error" in event:
+                said = with_advice(str(event["error"]), registry)
+                raise kind(f"Cannot pull {what}{name}: {said}")
+            status = f"{event.get('id', '')} {event.get('status', '')}".strip()
+            if status not in seen and "ing" not in event.get("status", ""):
+                seen.add(status)
+                report(status)
 
 
 def same_platform(has: str, wanted: str) -> bool:
@@ -218,7 +237,19 @@ def old_dependencies(engine: Engine) -> list[str]:
         if len(names) <= MOST_DEPENDENCIES:
             return []
         when = {name: _last_tagged(engine, name) for name in names}
-    return sorted(names, key=when.__getitem__, reverse=True)[MOST_DEPENDENCIES:]
+        old = sorted(names, key=when.__getitem__, reverse=True)[MOST_DEPENDENCIES:]
+        return [one for name in old for one in (name, *_shared_names(engine, name))]
+
+
+def _shared_names(engine: Engine, name: str) -> list[str]:
+    """Find the names that kept dependencies have as part of a team's cache."""
+    from docker.errors import ImageNotFound
+
+    try:
+        tags = engine.api.inspect_image(name).get("RepoTags") or ()
+    except ImageNotFound:
+        return []
+    return [one for one in tags if split_name(one)[1].startswith(SHARED)]
 
 
 def _last_tagged(engine: Engine, name: str) -> str:

@@ -22,6 +22,7 @@ from envd_magic.pipeline.build import prepare
 from envd_magic.pipeline.dependencies import Start, choose, user_key, wanted_of
 from envd_magic.pipeline.existing import find_existing
 from envd_magic.pipeline.options import Options, wants_push
+from envd_magic.pipeline.shared import shared_repository
 from envd_magic.pipeline.staging import INSTALLED_STEP
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.recipe.describe import base_step
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from envd_magic.engine.images import ImageInfo
     from envd_magic.envd.llb import Operation
+    from envd_magic.pipeline.dependencies import Choice
     from envd_magic.pipeline.prepared import Prepared
     from envd_magic.recipe.model import Recipe
 
@@ -172,8 +174,7 @@ class _Planner:
         steps: list[PlannedStep] = []
         if parts.dependencies is not None:
             choice = choose(self.engine, parts.dependencies, start, wanted)
-            if choice.told:
-                self.notes.append(choice.told)
+            self.notes += filter(None, (choice.told, self._elsewhere(choice)))
             if choice.there is not None:
                 made: ImageInfo | None = choice.there
                 steps += kept(choice.recipe, choice.start.step)
@@ -186,6 +187,12 @@ class _Planner:
         if parts.rest is not None:
             steps += self._stage(parts.rest, start, known).steps
         return steps
+
+    def _elsewhere(self, choice: Choice) -> str:
+        shared = shared_repository(self.options)
+        if choice.there is not None or not shared:
+            return ""
+        return f"what is installed may come from {shared}; that is not asked"
 
     def _stage(self, recipe: Recipe, start: Start, known: Known) -> _Stage:
         keys = rule_keys(recipe, start.known, user_key())

@@ -18,6 +18,7 @@ from envd_magic.interactive.choose import build_options
 from envd_magic.interactive.settings import project_settings
 from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
+from envd_magic.pipeline.options import CACHES
 from envd_magic.pipeline.stop import Stop
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
@@ -121,6 +122,10 @@ def tasks_of(sources: Iterable[Source], asked: Namespace) -> list[Task]:
     return list(tasks.values())
 
 
+def _first(asked: str | None, own: str | None) -> str | None:
+    return own if asked is None else asked
+
+
 def _options(definition: Definition, asked: Namespace) -> Options:
     own = definition.options or _NOTHING
     push = own.push if asked.push is None else asked.push
@@ -133,6 +138,10 @@ def _options(definition: Definition, asked: Namespace) -> Options:
             force=force,
             no_cache=asked.no_cache or own.no_cache,
             verify=asked.verify or own.verify,
+            **{
+                name: _first(getattr(asked, name, None), getattr(own, name, None))
+                for name in CACHES
+            },
             # A clean build, unless the command line itself says otherwise.
             incremental=asked.incremental,
         )

@@ -50,6 +50,13 @@ _incremental = click.option(
 )
 
 
+_shared_cache = click.option(
+    "--shared-cache",
+    metavar="REPOSITORY",
+    help="Repository in which a team keeps what its images install, as localhost:5000/team/cache.",
+)
+
+
 class _Group(click.Group):
     """Commands whose mistakes are told in a line, never by a traceback."""
 
@@ -201,6 +208,9 @@ def _summary(sources: list[Source], findings: int) -> str:
 @_force
 @_no_cache
 @_incremental
+@_shared_cache
+@click.option("--cache-from", metavar="IMAGE", help="Take the builder's layer cache from IMAGE.")
+@click.option("--cache-to", metavar="IMAGE", help="Put the builder's layer cache into IMAGE.")
 @click.option("--verify", is_flag=True, help="Compare what was built with what was asked for.")
 @click.option(
     "--record",
@@ -238,8 +248,9 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     from envd_magic.headless.building import ENDED_WELL, build_all, tasks_of
     from envd_magic.headless.progress import choose_progress, summary
     from envd_magic.headless.recorder import Recorder, recordings_saver
+    from envd_magic.pipeline.options import CACHES
 
-    names = ("context", "push", "force", "no_cache", "incremental", "verify")
+    names = ("context", "push", "force", "no_cache", "incremental", "verify", *CACHES)
     asked = {name: given[name] for name in names}
     record = given["record"] is not None
     tasks = tasks_of(sources, Namespace(**asked, record=record))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from envd_magic.interactive.options import SPEC_OPTIONS
+from envd_magic.pipeline.options import CACHES
 from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ def configured(specs: Specs, options: argparse.Namespace | None, settings: Setti
     return specs.mapped(change)
 
 
+def _first(option: str | None, settings: Settings, name: str) -> Any:
+    return settings.setting(name) if option is None else option
+
+
 def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -> Options:
     """Give how to build, from a magic's options and the settings."""
     from pathlib import Path
@@ -142,6 +147,7 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
         if options.incremental is None
         else options.incremental,
         verify=options.verify,
+        **{name: _first(getattr(options, name, None), settings, name) for name in CACHES},
         stop=stop,
         log_folder=logs,
         telemetry=settings.setting("telemetry"),

@@ -262,6 +262,13 @@ def _add_build_options(parser: MagicParser) -> None:
         help="compare what was built with what was asked for, before it gets its name",
     )
     add("--jobs", type=_some, metavar="N", help="of several images, build N at once (default: 4)")
+    add(
+        "--shared-cache",
+        metavar="REPOSITORY",
+        help="repository in which a team keeps what images install, as localhost:5000/team/cache",
+    )
+    add("--cache-from", metavar="IMAGE", help="take the builder's layer cache from a registry")
+    add("--cache-to", metavar="IMAGE", help="put the builder's layer cache into a registry")
     add("--quiet", action="store_true", help="show nothing until the end")
     add(
         "--background",

@@ -7,6 +7,7 @@ Variables of the environment, where a setting has one, count between the two.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,11 +18,16 @@ from IPython.core.magic import Magics
 from traitlets import Bool, Integer, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
-from envd_magic.pipeline.options import HISTORY_VARIABLE, RECORDINGS_VARIABLE, said_by
+from envd_magic.pipeline.options import (
+    HISTORY_VARIABLE,
+    RECORDINGS_VARIABLE,
+    SHARED_VARIABLE,
+    said_by,
+)
 from envd_magic.spec.names import INSTALLERS, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: What ``%config`` calls the settings.
 SECTION = "EnvdMagic"
@@ -38,13 +44,20 @@ DEFAULTS: Mapping[str, Any] = {
     "log_folder": None,
     "tail": 12,
     "incremental": False,
+    "shared_cache": None,
+    "cache_from": None,
+    "cache_to": None,
     "at_once": 4,
     "telemetry": False,
     "history": True,
     "recordings": True,
 }
 # Variables that count before a project: what is kept is the user's own matter.
-_VARIABLES = {"history": HISTORY_VARIABLE, "recordings": RECORDINGS_VARIABLE}
+_VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "history": (HISTORY_VARIABLE, said_by),
+    "recordings": (RECORDINGS_VARIABLE, said_by),
+    "shared_cache": (SHARED_VARIABLE, os.environ.get),
+}
 
 
 class Settings(Magics):
@@ -83,6 +96,17 @@ class Settings(Magics):
         min=1,
         max=MOST_JOBS,
         help=f"How many of several images are built at once, 1 to {MOST_JOBS} (default: 4)",
+    ).tag(config=True)
+    shared_cache = Unicode(
+        None,
+        allow_none=True,
+        help="Repository in which a team keeps what images install, as localhost:5000/team/cache",
+    ).tag(config=True)
+    cache_from = Unicode(
+        None, allow_none=True, help="Image that the builder's layer cache is taken from"
+    ).tag(config=True)
+    cache_to = Unicode(
+        None, allow_none=True, help="Image that the builder's layer cache is put to"
     ).tag(config=True)
     telemetry = Bool(
         None, allow_none=True, help="Let envd tell its makers of the builds (default: False)"
@@ -149,13 +173,21 @@ class Settings(Magics):
             own = getattr(self, name)
             if own is not None:
                 found[name] = (own, "%config or IPython's configuration")
-            elif name in _VARIABLES and (said := said_by(_VARIABLES[name])) is not None:
-                found[name] = (said, _VARIABLES[name])
+            elif (said := _said(name)) is not None:
+                found[name] = (said, _VARIABLES[name][0])
             elif name in project and path is not None:
                 found[name] = (_checked(name, project[name], path), str(path))
             else:
                 found[name] = (default, "default")
         return found
+
+
+def _said(name: str) -> Any:
+    """Give what a variable says of a setting, None if none does."""
+    if name not in _VARIABLES:
+        return None
+    variable, read = _VARIABLES[name]
+    return read(variable)
 
 
 class _Probe(Settings):

@@ -17,6 +17,7 @@ from envd_magic.envd.program import find_envd
 from envd_magic.errors import BuildInterrupted, SpecError
 from envd_magic.owner import private_name
 from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.caches import cache_words, check_caches
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.dependencies import wanted_of
 from envd_magic.pipeline.events import Finished, Notice, Phase, PhaseChanged, Started, Tick
@@ -32,6 +33,7 @@ from envd_magic.pipeline.prepared import Prepared
 from envd_magic.pipeline.pushing import Pushed, push, push_index
 from envd_magic.pipeline.result import BuildResult
 from envd_magic.pipeline.retry import retried
+from envd_magic.pipeline.shared import shared_cache
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.witness import Witness
@@ -149,6 +151,7 @@ class _Build:
         self._phase(Phase.PREPARE, self.recipe.image)
         program = find_envd()
         home = open_home(program, self.options.context, self.spec.registry)
+        check_caches(self.options, home, self.log)
         place = self.engine.address.host if home.has_engine else home.address
         with alone(f"{self.recipe.image} {place}", self._wait) as turn:
             # What is built anew is not what another build has found done.
@@ -227,6 +230,7 @@ class _Build:
             several = f"-{platform.replace('/', '-')}" if len(recipe.platforms) > 1 else ""
             output = f"type=image,name={name}{several},push=true"
             words = ["--output", output, "--platform", platform]
+            words += cache_words(self.options, recipe, platform, self.log)
             commands.build(self.prepared.write(recipe), words)
         if len(recipe.platforms) > 1:
             self.digest = push_index(self._pushed, partial(self._phase, Phase.PUSH), self.log)
@@ -275,6 +279,8 @@ class _Build:
             self.prepared.write,
             anew=self.options.no_cache,
             private=self.private,
+            shared=shared_cache(self.options, home, self.engine, self.log),
+            more=cache_words(self.options, recipe, platform, self.log),
         )
         if home.in_engine and not self.spec.cuda:
             wanted = wanted_of(self.prepared, base, platform, self.options)

@@ -20,6 +20,10 @@ PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
 #: What says, where no setting does, whether builds are remembered, and whether they are recorded.
 HISTORY_VARIABLE = "ENVD_MAGIC_HISTORY"
 RECORDINGS_VARIABLE = "ENVD_MAGIC_RECORDINGS"
+#: Names the repository that a build shares, where no option or setting does.
+SHARED_VARIABLE = "ENVD_MAGIC_SHARED_CACHE"
+#: Options that name caches.
+CACHES = ("shared_cache", "cache_from", "cache_to")
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 
@@ -41,6 +45,12 @@ class Options:
     incremental
         True adds what is new to what the image's last build has installed, where only lists have
         grown or versions changed.
+    shared_cache
+        Repository in which a team keeps what its images install; None asks
+        ``ENVD_MAGIC_SHARED_CACHE``, "" has none.
+    cache_from, cache_to
+        Image in a registry that the builder's layer cache is taken from, or put to; builders other
+        than ``moby-worker`` have one.
     verify
         True compares what was built with what was asked for, before it gets its name.
     modules
@@ -67,6 +77,9 @@ class Options:
     force: bool = False
     no_cache: bool = False
     incremental: bool = False
+    shared_cache: str | None = None
+    cache_from: str | None = None
+    cache_to: str | None = None
     verify: bool = False
     modules: frozenset[str] = frozenset()
     listener: Listener | None = None

@@ -19,7 +19,7 @@ from envd_magic.recipe.stages import rule_keys, stages
 from envd_magic.records.steps import Seen, StepMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from envd_magic.engine.client import Engine
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from envd_magic.envd.home import Home
     from envd_magic.pipeline.commands import Commands
     from envd_magic.pipeline.dependencies import Choice, Wanted
+    from envd_magic.pipeline.shared import SharedCache
     from envd_magic.recipe.model import Recipe
 
 
@@ -64,6 +65,10 @@ class Staging:
         True uses nothing of earlier builds.
     private
         The names in the engine that are to go when the build ends; filled here.
+    shared
+        Where a team keeps what is installed.
+    more
+        Further options for envd, where it builds all at once.
     """
 
     engine: Engine
@@ -72,6 +77,8 @@ class Staging:
     write: Callable[[Recipe], Path]
     anew: bool = False
     private: list[str] = field(default_factory=list)
+    shared: SharedCache | None = None
+    more: Sequence[str] = ()
 
     def build(self, recipe: Recipe, base: ImageInfo, platform: str, wanted: Wanted) -> Built:
         """Build a recipe on a base image, for one platform.
@@ -85,6 +92,8 @@ class Staging:
         start = Start(base, platform, base_step(recipe), base.config)
         installed = Installed(wanted.asked)
         if parts.dependencies is not None:
+            if self.shared is not None and not self.anew:
+                self.shared.fetch(parts.dependencies, start)
             choice = choose(self.engine, parts.dependencies, start, wanted)
             with remembered(self.commands.log, parts.dependencies, base.id):
                 below = self._dependencies(choice)
@@ -106,6 +115,9 @@ class Staging:
             made = self._run(choice.recipe, choice.start)
         # Again each time: the names that were given longest ago are the first to go.
         images.tag(self.engine, made.id, choice.installed.kept)
+        # What was added to is nobody else's.
+        if self.shared is not None and not choice.installed.increments:
+            self.shared.offer(choice.recipe, choice.start, made, anew=self.anew)
         return made
 
     def build_at_once(self, recipe: Recipe, base: ImageInfo, platform: str) -> Built:
@@ -117,7 +129,7 @@ class Staging:
             If a step failed.
         """
         with remembered(self.commands.log, recipe, base.id):
-            return Built(self._envd(recipe, platform))
+            return Built(self._envd(recipe, platform, self.more))
 
     def _run(self, recipe: Recipe, start: Start) -> ImageInfo:
         """Let envd build a stage on an image of the engine's."""
@@ -152,10 +164,10 @@ class Staging:
         except EnvdMagicError as error:
             self.commands.log.line(f"What the steps took is not remembered: {error}")
 
-    def _envd(self, recipe: Recipe, platform: str) -> ImageInfo:
+    def _envd(self, recipe: Recipe, platform: str, more: Sequence[str] = ()) -> ImageInfo:
         built = f"{images.BUILDS}:{private_name()}"
         self.private.append(built)
-        self.commands.build(self.write(recipe), ["--tag", built, "--platform", platform])
+        self.commands.build(self.write(recipe), ["--tag", built, "--platform", platform, *more])
         found = images.inspect(self.engine, built)
         if found is None:
             raise EngineError(f"envd left no image called {built}")
