@@ -14,8 +14,9 @@ from envd_magic.engine.configs import SERVER
 from envd_magic.engine.trust import with_whole_paths
 from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
-from envd_magic.errors import BuildInterrupted, SpecError
+from envd_magic.errors import BuildInterrupted
 from envd_magic.owner import private_name
+from envd_magic.pipeline import no_engine
 from envd_magic.pipeline.advice import advice
 from envd_magic.pipeline.caches import cache_words, check_caches
 from envd_magic.pipeline.commands import Commands
@@ -40,7 +41,6 @@ from envd_magic.pipeline.witness import Witness
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.recipe.stages import stages
 from envd_magic.shell import interrupts_raise
-from envd_magic.spec.problems import Problem
 
 if TYPE_CHECKING:
     from flytekit import ImageSpec
@@ -198,38 +198,16 @@ class _Build:
 
     def _without_engine(self, commands: Commands, home: Home) -> None:
         """Let the builder make and push the image; refuse what only an engine could do."""
-        if self.spec.entrypoint == []:
-            raise SpecError(
-                Problem(
-                    "entrypoint",
-                    f"[] needs a Docker engine, and the builder {home.builder} has none",
-                )
-            )
-        if not self.push:
-            raise SpecError(
-                Problem(
-                    "registry",
-                    f"the builder {home.builder} of context {home.context} has no Docker engine: "
-                    "the image has to be pushed, so name a registry and allow the push",
-                )
-            )
-        self.log.emit(
-            Notice(
-                f"The builder {home.builder} has no Docker engine: variables that the base image "
-                "sets too keep its values, and its CMD, labels and order of PATH are not kept"
-            )
-        )
+        no_engine.refuse(self.spec, home, push=self.push)
+        self.log.emit(Notice(no_engine.told(home)))
         if self.options.verify:
             self.log.emit(Notice("The image is not verified: the builder has no Docker engine"))
         self._advise(None)
         recipe = self.prepared.compose(finished=False)
         self._bootstrap(commands, home)
-        name = self.recipe.image
         for platform in recipe.platforms:
             self._phase(Phase.BUILD, platform)
-            several = f"-{platform.replace('/', '-')}" if len(recipe.platforms) > 1 else ""
-            output = f"type=image,name={name}{several},push=true"
-            words = ["--output", output, "--platform", platform]
+            words = no_engine.output_words(recipe, platform)
             words += cache_words(self.options, recipe, platform, self.log)
             commands.build(self.prepared.write(recipe), words)
         if len(recipe.platforms) > 1:

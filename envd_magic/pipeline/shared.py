@@ -88,6 +88,7 @@ class SharedCache:
             images.pull(self.engine, name, start.platform, self.log.line)
             found = images.inspect(self.engine, name)
             if found is None or not _stands_on(found, start):
+                images.untag(self.engine, [name])
                 raise EngineError(f"{name} is not what its name says")
         except EngineError as error:
             self._fail(error)
