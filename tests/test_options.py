@@ -11,13 +11,13 @@ from IPython.core.error import UsageError
 
 from envd_magic.errors import CellError
 from envd_magic.interactive.commands import COMMANDS, overview
+from envd_magic.interactive.examining import doctor_parser
 from envd_magic.interactive.options import (
     SPEC_OPTIONS,
     HelpRequested,
     MagicParser,
     build_parser,
     close_option,
-    doctor_parser,
     expanded,
     preview_parser,
     run_parser,

@@ -31,9 +31,12 @@ class Engine:
     ----------
     address
         Where it is; None finds it as docker's command line does.
+    seconds
+        How long one answer may take.
     """
 
-    def __init__(self, address: Address | None = None) -> None:
+    def __init__(self, address: Address | None = None, *, seconds: float = _TIMEOUT) -> None:
+        self._seconds = seconds
         self._client: Any = None
         self._identity = ""
         self._address = address
@@ -73,10 +76,11 @@ class Engine:
             from docker.errors import DockerException
 
             try:
-                client = _connect(self.here().settings(), sparing=self.address.is_ssh)
+                settings = {**self.here().settings(), "timeout": self._seconds}
+                client = _connect(settings, sparing=self.address.is_ssh)
             except DockerException as error:
                 said = self._bridge.said if self._bridge is not None else ""
-                raise unreachable(self.address, said or _innermost(error)) from error
+                raise unreachable(self.address, said or innermost(error)) from error
             if tuple(map(int, client.api_version.split("."))) < OLDEST_API:
                 wanted = ".".join(map(str, OLDEST_API))
                 raise EngineError(
@@ -184,9 +188,10 @@ def _connect(settings: dict[str, Any], *, sparing: bool) -> Any:
         def get_connection(self, _url: str, proxies: Any = None) -> Any:
             return super().get_connection("http+docker://localhost", proxies)
 
-    client = Client(**settings, version="auto", timeout=_TIMEOUT)
+    client = Client(**settings, version="auto")
     if sparing:
-        client.mount("http+docker://", OnePool(f"http+{settings['base_url']}", _TIMEOUT))
+        place, seconds = f"http+{settings['base_url']}", settings["timeout"]
+        client.mount("http+docker://", OnePool(place, seconds))
     return client
 
 
@@ -220,7 +225,7 @@ def explained(
         raise kind(f"Cannot {doing}: {with_advice(text, registry)}") from error
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
     """Give the system's own words for why there is no connection, out of all that is around."""
     # What the SDK adds is about the SDK.
     text = re.sub(

@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _CONFIG = "application/vnd.docker.container.image.v1+json"
 # Tried first, one for each process that builds at the same time: an envd home has to name each port
 # that was ever used. No system gives them out by itself.
 _PORTS = range(27640, 27704)
+_NO_PORT = f"no port of 127.0.0.1 is free, not one of {_PORTS} nor any other"
 
 
 class ConfigServer:
@@ -150,7 +152,24 @@ def _listen(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     for port in (*_PORTS, 0):
         with suppress(OSError):
             return ThreadingHTTPServer(("127.0.0.1", port), handler)
-    raise OSError(f"no port of 127.0.0.1 is free, not one of {_PORTS} nor any other")
+    raise OSError(_NO_PORT)
+
+
+def can_listen() -> int:
+    """Give a port on which a server could listen now.
+
+    Raises
+    ------
+    OSError
+        If there is none.
+    """
+    with closing(socket.socket()) as probe:
+        for port in (*_PORTS, 0):
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                probe.listen()
+                return int(probe.getsockname()[1])
+    raise OSError(_NO_PORT)
 
 
 def _digest(content: bytes) -> str:

@@ -90,6 +90,8 @@ class Repository:
                 self._session.mount("https://", _Certificates(found))
         except OSError as why:
             raise self._failed(f"a certificate of {self._registry}: {why}") from why
+        self.asks_login = False
+        self._scope = ""
         self._insecure = found.insecure
         self._schemes = ("https", "http") if found.insecure else ("https",)
 
@@ -103,7 +105,7 @@ class Repository:
 
     def find(self, reference: str, **options: Any) -> requests.Response | None:
         """Ask for a manifest; None if there is none."""
-        answer = self._ask("GET", reference, "manifests", options)
+        answer = self._ask("GET", self._at("manifests", reference), options)
         return None if answer.status_code == requests.codes.not_found else self._good(answer)
 
     def request(
@@ -116,7 +118,26 @@ class Repository:
         EngineError
             If it is not given.
         """
-        return self._good(self._ask(method, reference, kind, options))
+        return self._good(self._ask(method, self._at(kind, reference), options))
+
+    def _at(self, kind: str, reference: str) -> str:
+        return f"{self._path}/{kind}/{reference}"
+
+    def reach(self) -> None:
+        """Ask the registry whether it is there, and for what a push into the repository needs.
+
+        ``asks_login`` then tells whether it wanted a login.
+
+        Raises
+        ------
+        EngineError
+            If it does not answer, is none, or does not accept the login.
+        """
+        self._scope = f"repository:{self._path}:pull,push"
+        answer = self._ask("GET", "", {})
+        if answer.status_code == requests.codes.not_found:
+            raise self._failed(f"what answers at {self._host} is no registry (404 at /v2/)")
+        self._good(answer)
 
     def _good(self, answer: requests.Response) -> requests.Response:
         if answer.status_code >= _OK:
@@ -125,12 +146,10 @@ class Repository:
             raise self._failed(f"{answer.request.method} {what}: {answer.status_code} {said}")
         return answer
 
-    def _ask(
-        self, method: str, reference: str, kind: str, options: dict[str, Any]
-    ) -> requests.Response:
+    def _ask(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
         last = self._schemes[-1]
         for scheme in self._schemes:
-            url = f"{scheme}://{self._host}/v2/{self._path}/{kind}/{reference}"
+            url = f"{scheme}://{self._host}/v2/{path}"
             try:
                 answer = self._send(method, url, options)
                 if answer.status_code == requests.codes.unauthorized:
@@ -162,6 +181,7 @@ class Repository:
     def _log_in(self, challenge: str, scheme: str) -> None:
         from docker.errors import DockerException
 
+        self.asks_login = True
         try:
             login = trust.login_for(self._registry)
         except DockerException as error:
@@ -173,6 +193,8 @@ class Repository:
             return
         fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = fields.pop("realm", "")
+        if self._scope:
+            fields["scope"] = self._scope
         if scheme == "https" and not realm.startswith("https://"):
             raise self._failed(f"the login would go to {realm!r}, without TLS")
         answer = self._token(realm, fields, login)

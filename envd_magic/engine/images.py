@@ -99,11 +99,38 @@ def registry_digest(engine: Engine, name: str) -> str | None:
     EngineError
         If the registry cannot be asked.
     """
+    found = _distribution(engine, name)
+    return None if found is None else str(found["Descriptor"]["digest"])
+
+
+def registry_platforms(engine: Engine, name: str) -> list[str] | None:
+    """Give the platforms that a registry has an image for, asked through the engine.
+
+    Returns
+    -------
+    list of str or None
+        None if the registry has no such image; empty if it does not tell platforms.
+
+    Raises
+    ------
+    EngineError
+        If the registry cannot be asked.
+    """
+    found = _distribution(engine, name)
+    if found is None:
+        return None
+    keys = ("os", "architecture", "variant")
+    every = ["/".join(filter(None, map(one.get, keys))) for one in found.get("Platforms") or ()]
+    # What describes an image (an attestation) is for none.
+    return [one for one in every if one and "unknown" not in one]
+
+
+def _distribution(engine: Engine, name: str) -> dict[str, Any] | None:
     from docker.errors import APIError, NotFound
 
     with explained(f"ask the registry for {name}", registry=registry_of(name)):
         try:
-            return str(engine.api.inspect_distribution(name)["Descriptor"]["digest"])
+            found: dict[str, Any] = engine.api.inspect_distribution(name)
         except NotFound:
             return None
         except APIError as error:
@@ -112,6 +139,7 @@ def registry_digest(engine: Engine, name: str) -> str | None:
             if re.search(r"not found|(manifest|name) unknown", said, re.IGNORECASE):
                 return None
             raise
+    return found
 
 
 def base_image(

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.distribution import Repository
-from envd_magic.engine.images import ImageInfo, same_platform
+from envd_magic.engine.images import ImageInfo, same_platform, split_name
 from envd_magic.errors import EngineError, PushError
 
 if TYPE_CHECKING:
@@ -157,6 +157,41 @@ def images_in_registry(image: str, digest: str, platforms: Iterable[str]) -> lis
         _image(repository, digest, repository.json(one["digest"], headers=_ACCEPT))
         for one in wanted
     ]
+
+
+def registry_platforms(image: str, config: bytes, seconds: float) -> list[str] | None:
+    """Give the platforms that a registry has an image for, where no engine can ask it.
+
+    Parameters
+    ----------
+    image
+        Its name.
+    config
+        What the file of ``registry_config`` says.
+    seconds
+        How long one answer may take.
+
+    Returns
+    -------
+    list of str or None
+        None if the registry has no such image.
+
+    Raises
+    ------
+    EngineError
+        If the registry cannot be asked.
+    """
+    doing = f"ask the registry for {image}"
+    name, reference = split_name(image)
+    repository = Repository(f"{name}:x", doing, config=config, seconds=seconds)
+    found = repository.find(reference, headers=_ACCEPT)
+    if found is None:
+        return None
+    entries = _entries(found.json())
+    if entries is None:
+        return [_image(repository, reference, found.json()).platform]
+    every = map(platform_of, entries)
+    return [one for one in every if one and "unknown" not in one]
 
 
 def tags_of(image: str, seconds: float) -> list[str]:

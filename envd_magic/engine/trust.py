@@ -18,7 +18,8 @@ from envd_magic.engine.address import docker_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
+#: Registries on this machine, which engines reach without TLS.
+LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 DOCKER_HUB = "registry-1.docker.io"
 
 
@@ -70,7 +71,7 @@ def trust_in(registry: str, config: bytes = b"", known: Mapping[str, Any] | None
     if own.get("cert") and own.get("key"):
         client = Path(own["cert"]), Path(own["key"])
     # As the engine has it: registries on loopback need no TLS.
-    insecure = bool(own.get("use_http")) or _LOOPBACK.fullmatch(registry) is not None
+    insecure = bool(own.get("use_http")) or LOOPBACK.fullmatch(registry) is not None
     insecure = insecure or _is_insecure(registry, known or {})
     return Trust(tuple(authorities), client, insecure)
 

@@ -152,6 +152,11 @@ def _options(definition: Definition, asked: Namespace) -> Options:
         raise EnvdMagicError(str(error)) from error
 
 
+def unasked(context: str | None) -> Namespace:
+    """Give the options of a command that asks for nothing but a context."""
+    return Namespace(**{**vars(_NOTHING), "context": context, "incremental": None, "record": False})
+
+
 def _names_files(spec: ImageSpec) -> bool:
     base = spec.base_image
     own = any(getattr(spec, name) for name in _PATHS)

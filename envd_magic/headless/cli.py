@@ -300,6 +300,41 @@ def verify(
 
 
 @main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH…]")
+@_execute
+@_timeout
+@_json
+@_context
+def doctor(
+    paths: tuple[Path, ...],
+    execute: bool,  # noqa: FBT001
+    timeout: int,
+    as_json: bool,  # noqa: FBT001
+    context: str | None,
+) -> None:
+    """Tell whether all is there that building the images needs, and what to do where it is not.
+
+    Without a PATH, flytekit's default image counts. The exit code is 1 where something fails.
+    """
+    import json
+
+    from envd_magic.doctor.finding import has_failed
+    from envd_magic.headless.examining import examined
+    from envd_magic.view.findings import findings_card
+    from envd_magic.view.text import card_text
+
+    found, mistakes = examined(_sources(paths, execute=execute, timeout=timeout), context)
+    for mistake in mistakes:
+        click.echo(str(mistake), err=True)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(one.to_json()))
+    else:
+        click.echo(card_text(findings_card(found)))
+    sys.exit(FOUND if mistakes or has_failed(found) else OK)
+
+
+@main.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--speed",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import fixing, frozen, kept, planned, verifying
+from envd_magic.interactive import examining, fixing, frozen, kept, planned, verifying
 from envd_magic.interactive import options as parsers
 from envd_magic.interactive.choose import chosen_specs, configured, is_name
 from envd_magic.spec.tag import image_name
@@ -76,16 +76,6 @@ def _panel(magic: EnvdMagic, options: argparse.Namespace) -> None:
         raise UsageError(f"%envd panel: {options.spec} holds several specs; take one of them")
     variable = options.spec if options.spec and is_name(options.spec) else ""
     display(BuildPanel(specs.items[0][1] if specs else None, variable))
-
-
-def _doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
-    from envd_magic.pipeline.doctor import examine
-
-    specs = _chosen(magic, options.spec) if options.spec else None
-    context = options.context or magic.setting("context")
-    for spec in [spec for _, spec in specs.items] if specs else [None]:
-        for finding in examine(spec, context):
-            print(finding)
 
 
 def _log(magic: EnvdMagic, options: argparse.Namespace) -> None:
@@ -298,7 +288,7 @@ COMMANDS: dict[str, Command] = {
     "build": _command(parsers.spec_build_parser, _build),
     "panel": _command(parsers.panel_parser, _panel),
     "fix": _command(fixing.fix_parser, fixing.show_fix),
-    "doctor": _command(parsers.doctor_parser, _doctor),
+    "doctor": _command(examining.doctor_parser, examining.doctor),
     "verify": _command(verifying.verify_parser, verifying.verify),
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),

@@ -299,16 +299,6 @@ def panel_parser() -> MagicParser:
     return parser
 
 
-def doctor_parser() -> MagicParser:
-    """Make the parser of ``%envd doctor``."""
-    parser = MagicParser(
-        "%envd doctor", "Tell whether what a build needs is there: envd, context, engine, base."
-    )
-    parser.add_argument("spec", nargs="?", metavar="SPEC", help="look for this spec's base image")
-    parser.add_argument("--context", metavar="NAME", help="envd context to look at")
-    return parser
-
-
 def log_parser() -> MagicParser:
     """Make the parser of ``%envd log``."""
     parser = MagicParser("%envd log", "Show or save the whole log of a build.")

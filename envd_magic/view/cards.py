@@ -14,6 +14,7 @@ from envd_magic.view.lines import plain, tidy
 
 if TYPE_CHECKING:
     from envd_magic.diagnosis.model import Diagnosis
+    from envd_magic.doctor.finding import Finding
     from envd_magic.pipeline.result import BuildResult, Step
     from envd_magic.verification.result import Item, Verification
     from envd_magic.view.state import BuildState
@@ -32,6 +33,9 @@ STATES = {
     "unverified": "Not verified",
     "verified": "Verified",
     "differs": "Differs from its spec",
+    "examining": "Examining",
+    "examined": "Examined",
+    "lacking": "Not all is there",
 }
 
 
@@ -111,6 +115,8 @@ class Card:
         How to do that from here.
     diagnosis
         Why it failed, as far as that is known.
+    findings
+        The doctor's, in order.
     """
 
     state: str
@@ -129,6 +135,7 @@ class Card:
     helps: tuple[Help, ...] = ()
     hint: str = ""
     diagnosis: Diagnosis | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -190,6 +197,9 @@ def clean(card: Card) -> Card:
         ),
         notes=tuple(map(plain, card.notes)),
         checks=tuple(map(_clean_item, card.checks)),
+        findings=tuple(
+            replace(one, text=plain(one.text), fix=plain(one.fix)) for one in card.findings
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from envd_magic.view.checks import checks_html
+from envd_magic.view.findings import findings_html
 from envd_magic.view.lines import to_html
 from envd_magic.view.text import step_status
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 STYLE = Markup("""<style>
 .envd-card{border-left:3px solid var(--e);padding:2px 0 2px 12px;margin:4px 0;max-width:100%;\
 overflow-wrap:anywhere;--e:var(--jp-brand-color1,#1976d2)}
-.envd-built,.envd-exists,.envd-verified{--e:var(--jp-success-color1,#388e3c)}
-.envd-failed,.envd-differs,.envd-unverified{--e:var(--jp-error-color1,#d32f2f)}
+.envd-built,.envd-exists,.envd-verified,.envd-examined{--e:var(--jp-success-color1,#388e3c)}
+.envd-failed,.envd-differs,.envd-unverified,.envd-lacking{--e:var(--jp-error-color1,#d32f2f)}
 .envd-stopped{--e:var(--jp-warn-color1,#c77700)}
 .envd-card .envd-title{font-weight:600;margin:0 0 4px}
 .envd-card .envd-title b{color:color-mix(in srgb,var(--e),currentColor 35%)}
@@ -80,6 +81,8 @@ def card_html(card: Card) -> Markup:
     parts += [Markup("<div>Note: {}</div>").format(note) for note in card.notes]
     if card.checks:
         parts.append(checks_html(card.checks, LEFT))
+    if card.findings:
+        parts.append(findings_html(card.findings, LEFT))
     running = card.progress is not None
     if card.steps:
         parts.append(_steps(card.steps, folded=not running))

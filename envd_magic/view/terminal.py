@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from envd_magic.view.checks import checks_rich
+from envd_magic.view.findings import findings_rich
 from envd_magic.view.lines import coloured
 from envd_magic.view.text import step_status
 
@@ -30,6 +31,9 @@ _COLOURS = {
     "unverified": "red",
     "verified": "green",
     "differs": "red",
+    "examining": "blue",
+    "examined": "green",
+    "lacking": "red",
 }
 _STATUS = {"cached": "dim", "failed": "bold red", "running": "blue"}
 
@@ -64,6 +68,8 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     parts += [Text(f"  note: {note}", style="yellow") for note in card.notes]
     if card.checks:
         parts.append(Padding(checks_rich(card.checks), (0, 0, 0, 2)))
+    if card.findings:
+        parts.append(Padding(findings_rich(card.findings), (0, 0, 0, 2)))
     table = Table.grid(padding=(0, 2))
     for step in steps:
         status = Text(step_status(step), style=_STATUS.get(step.status, ""), justify="right")

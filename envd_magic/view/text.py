@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.view.cards import duration
 from envd_magic.view.checks import checks_text
+from envd_magic.view.findings import findings_text
 from envd_magic.view.lines import plain
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def card_text(card: Card) -> str:
     lines += [f"  {name:{width}}  {value}" for name, value in card.facts]
     lines += [f"  note: {note}" for note in card.notes]
     lines += [f"  {line}" for line in checks_text(card.checks)]
+    lines += [f"  {line}" for line in findings_text(card.findings)]
     if card.steps:
         lines.append("  Steps")
         lines += [f"    {step_text(step)}" for step in card.steps]

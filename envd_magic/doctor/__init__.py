@@ -1,0 +1,1 @@
+"""Is there what builds need? Small checks, asked before minutes are spent."""
