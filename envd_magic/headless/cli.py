@@ -337,6 +337,30 @@ def doctor(
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
+    "--build",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Of this build, as %envd history numbers them; the default is the last.",
+)
+@_context
+def report(file: Path, number: int | None, context: str | None) -> None:
+    """Save what tells others why a build went as it did, for replay.
+
+    FILE gets the recording of the build, its diagnosis and what the doctor finds now; secrets are
+    masked, homes and the names of this user and machine are taken out. Packed if it ends in .gz.
+    """
+    from envd_magic.doctor.finding import counted
+    from envd_magic.doctor.report import save_report
+    from envd_magic.pipeline.keep import recording_of
+
+    found = save_report(recording_of(number), file, context)
+    click.echo(f"Saved {file}; the doctor: {counted(found)}", err=True)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
     "--speed",
     type=click.FloatRange(min=0, max=1e6),
     default=1.0,

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 # Commands of `%envd` that only look at what is built, here or in the engine.
 _NOT_RUN = frozenset(
-    {"builds", "cancel", "doctor", "images", "log", "panel", "preview", "record", "run", "wait"}
+    {
+        "builds",
+        "cancel",
+        "doctor",
+        "images",
+        "log",
+        "panel",
+        "preview",
+        "record",
+        "report",
+        "run",
+        "wait",
+    }
 )
 _gathered: list[dict[str, str]] = []
 

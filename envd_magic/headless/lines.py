@@ -26,7 +26,19 @@ _BUILD_LINE = re.compile(r"\s*(?:\w+\s*=\s*)?%?envd\s+build\b")
 _SETTING = re.compile(r"\s*EnvdMagic\.(\w+)\s*=(.*)", re.DOTALL)
 # Commands of `%envd` that give no variable a value.
 _READING = frozenset(
-    {"builds", "cancel", "config", "doctor", "images", "log", "preview", "record", "replay", "run"}
+    {
+        "builds",
+        "cancel",
+        "config",
+        "doctor",
+        "images",
+        "log",
+        "preview",
+        "record",
+        "replay",
+        "report",
+        "run",
+    }
 )
 
 

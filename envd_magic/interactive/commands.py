@@ -297,6 +297,7 @@ COMMANDS: dict[str, Command] = {
     "pin": _command(frozen.pin_parser, frozen.pin),
     "history": _command(kept.history_parser, kept.show_history),
     "record": _command(kept.record_parser, kept.record),
+    "report": _command(kept.report_parser, kept.report),
     "replay": _command(kept.replay_parser, kept.show_recording),
     "builds": _command(
         partial(parsers.plain_parser, "builds", "List the builds of this session."), _builds

@@ -120,7 +120,7 @@ class Completion:
 
     def _builds(self, prog: str, variables: list[str]) -> list[str]:
         jobs = self._magic.jobs
-        if prog in ("%envd log", "%envd record"):
+        if prog in ("%envd log", "%envd record", "%envd report"):
             return [*(str(job.number) for job in jobs.all()), *variables]
         return [str(job.number) for job in jobs.running()]
 

@@ -132,11 +132,28 @@ def record_parser() -> MagicParser:
 
 def record(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """Save a recording."""
+    from envd_magic.records.recording import copy_recording
+
+    for source, place in _recordings(magic, options, "record"):
+        copy_recording(source, place)
+        print(f"Saved {place}")
+
+
+def _recordings(
+    magic: EnvdMagic, options: argparse.Namespace, command: str
+) -> list[tuple[Path, Path]]:
+    """Give the recordings that are meant, each with the file that it is saved in.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or there are several and no folder.
+    """
     from envd_magic.interactive.commands import log_files
     from envd_magic.pipeline.keep import kept_recording
-    from envd_magic.records.recording import copy_recording, file_names
+    from envd_magic.records.recording import file_names
 
-    logs = log_files(magic, options.build, "record")
+    logs = log_files(magic, options.build, command)
     names = file_names(image.rpartition("/")[2].partition(":")[0] for image in logs)
     found = [
         (name, source)
@@ -146,24 +163,57 @@ def record(magic: EnvdMagic, options: argparse.Namespace) -> None:
     if not found:
         off = _off(magic, "recordings")
         why = f"{off}, so a new build has none either" if off else "the last 30 builds have one"
-        raise UsageError(f"%envd record: there is no recording of this build; {why}")
+        raise UsageError(f"%envd {command}: there is no recording of this build; {why}")
     target = Path(options.file).expanduser()
     if len(found) > 1 and not target.is_dir():
         raise UsageError(
-            f"%envd record: the build made {len(found)} images, and a recording is of one; name a "
-            "folder that is there, or one of the specs"
+            f"%envd {command}: the build made {len(found)} images, and a recording is of one; name "
+            "a folder that is there, or one of the specs"
         )
-    for name, source in found:
-        place = target / name if target.is_dir() else target
-        copy_recording(source, place)
-        print(f"Saved {place}")
+    return [(source, target / name if target.is_dir() else target) for name, source in found]
+
+
+def report_parser() -> MagicParser:
+    """Make the parser of ``%envd report``."""
+    parser = MagicParser(
+        "%envd report",
+        "Save what tells others why a build went as it did, for %%envd replay.\n\n"
+        "One file has the recording, the diagnosis and what the doctor finds now. Secrets are\n"
+        "masked, homes and the names of this user and machine are taken out; look at it before\n"
+        "it goes to others. Packed if FILE ends in .gz.",
+    )
+    add = parser.add_argument
+    add("build", nargs="?", metavar="BUILD", help="a build's number or a SPEC; none: the last")
+    add("file", metavar="FILE", help="where it goes, as trainer.jsonl.gz; a folder for several")
+    add("--context", metavar="NAME", help="envd context that the doctor looks at")
+    return parser
+
+
+def report(magic: EnvdMagic, options: argparse.Namespace) -> None:
+    """Save a report."""
+    from envd_magic.doctor.finding import counted
+    from envd_magic.doctor.report import save_report
+    from envd_magic.spec.secrets import Secrets, spec_secrets
+
+    secrets = Secrets()
+    for job in magic.jobs.all():
+        for _, spec in job.specs.items:
+            secrets |= spec_secrets(spec)
+    context = options.context or magic.setting("context")
+    for source, place in _recordings(magic, options, "report"):
+        found = save_report(source, place, context, secrets)
+        print(f"Saved {place}; the doctor: {counted(found)}")
 
 
 def replay_parser() -> MagicParser:
     """Make the parser of ``%envd replay``."""
     parser = MagicParser("%envd replay", "Show the recording of a build, as it was.")
     add = parser.add_argument
-    add("file", metavar="FILE", help="as %%envd record or envd-magic build --record wrote it")
+    add(
+        "file",
+        metavar="FILE",
+        help="as %%envd record, %%envd report or envd-magic build --record wrote it",
+    )
     add(
         "--speed",
         type=speed,

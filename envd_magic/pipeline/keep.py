@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.errors import EnvdMagicError
+from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.paths import recording_folder
 from envd_magic.pipeline.as_json import result_to_json, to_json
 from envd_magic.pipeline.events import Finished, Notice, Started
@@ -126,6 +126,25 @@ def kept_recording(log_file: Path | None) -> Path | None:
     return recording_folder() / f"{log_file.name.removesuffix('.log')}.jsonl.gz"
 
 
+def recording_of(number: int | None = None) -> Path:
+    """Give the recording of a build of the history, None being the last.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    entry = next(iter(history.entries(most=1)), None) if number is None else history.entry(number)
+    which = "a build" if number is None else f"build {number}"
+    if entry is None:
+        raise FileError(f"{which}: the history has none; %envd history lists what it has")
+    log = entry.result.get("log_file")
+    path = kept_recording(Path(log)) if log else None
+    if path is None or not path.is_file():
+        raise FileError(f"build {entry.number}: there is no recording; the last 30 builds have one")
+    return path
+
+
 def _without_paths(event: Event) -> Event:
     """Leave out where things are on this machine: a recording is for others."""
     if isinstance(event, Started):
@@ -135,4 +154,4 @@ def _without_paths(event: Event) -> Event:
     return event
 
 
-__all__ = ["Keeper", "forget", "kept_recording"]
+__all__ = ["Keeper", "forget", "kept_recording", "recording_of"]

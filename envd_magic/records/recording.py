@@ -216,11 +216,22 @@ def copy_recording(source: Path, target: Path) -> None:
         If it cannot be read or written.
     """
     read_recording(source)
+    write_lines(target, _lines(source))
+
+
+def write_lines(target: Path, lines: Iterable[str]) -> None:
+    """Write a recording's lines, packed or not as the name says; others may read it.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
     try:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         raw = os.fdopen(handle, "wb")
         with _Gzip(raw) if target.suffix == ".gz" else raw as file:
-            for line in _lines(source):
+            for line in lines:
                 file.write(line.encode())
     except OSError as error:
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -38,6 +38,9 @@ STATES = {
     "lacking": "Not all is there",
 }
 
+#: Those of the doctor's own card, whose findings need no heading.
+EXAMINED = ("examined", "lacking")
+
 
 @dataclass(frozen=True)
 class SpecLine:

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from envd_magic.doctor.report import findings_of
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.pipeline.as_json import from_json
 from envd_magic.pipeline.events import Finished, Notice, Tick
@@ -102,7 +103,7 @@ def replay(
         if isinstance(event, Finished):
             result = event.result
         viewer(event)
-    viewer.finish(_last_card(recording, result))
+    viewer.finish(replace(_last_card(recording, result), findings=findings_of(recording)))
 
 
 def _events(recording: Recording) -> Iterator[tuple[float, Event]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envd_magic.view.cards import duration
+from envd_magic.view.cards import EXAMINED, duration
 from envd_magic.view.checks import checks_text
 from envd_magic.view.findings import findings_text
 from envd_magic.view.lines import plain
@@ -38,6 +38,8 @@ def card_text(card: Card) -> str:
     lines += [f"  {name:{width}}  {value}" for name, value in card.facts]
     lines += [f"  note: {note}" for note in card.notes]
     lines += [f"  {line}" for line in checks_text(card.checks)]
+    if card.findings and card.state not in EXAMINED:
+        lines.append("  Doctor, when the report was made")
     lines += [f"  {line}" for line in findings_text(card.findings)]
     if card.steps:
         lines.append("  Steps")
