@@ -120,6 +120,8 @@ def main() -> int:
                 os.environ["ENVD_MAGIC_HOME"]: "~/.cache/envd_magic",
                 str(folder): "~/notebooks",
                 sys.prefix: "~/.venv",
+                f"{running.state}/docker.sock": "/var/run/docker.sock",
+                f"{running.state}/docker": "/var/lib/docker",
             }
             for name in wanted:
                 began = time.monotonic()
