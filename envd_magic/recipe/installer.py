@@ -11,6 +11,7 @@ that, pip does, and a line that starts with "envd_magic: " says why, unless whoe
 from __future__ import annotations
 
 import ast
+import csv
 import importlib.util
 import json
 import os
@@ -77,6 +78,15 @@ PIP_FLAGS |= {"use-pep517", "no-use-pep517", "check-build-dependencies", "no-com
 PIP_FLAGS |= {"prefer-binary", "no-clean", "debug", "isolated", "require-virtualenv"}
 # What pip needs to reach an index, for fetching uv too.
 REACHING = {"trusted-host", "cert", "client-cert", "proxy", "find-links", "timeout"}
+# What cannot be compiled is for a Python of another age, or a template.
+COMPILE = """
+import py_compile, sys
+for path in filter(None, sys.stdin.buffer.read().decode("utf-8").split("\\0")):
+    try:
+        py_compile.compile(path, doraise=True)
+    except (py_compile.PyCompileError, OSError):
+        pass
+"""
 # uv's words where it cannot do what is asked, or does not trust an index that pip may trust.
 UNABLE = re.compile(
     r"No solution found|unexpected argument|is not supported|Unsupported|certificate|UnknownIssuer"
@@ -231,9 +241,39 @@ def with_uv(
     installs = planned(run, work, asked, environment)
     before = records()
     for number, words in enumerate(installs):
-        attempt([*run, "--compile-bytecode", *words], environment, last=number > 0)
-    for record in records() - before:
-        tidy(record[0], asked.get("names", [None]))
+        attempt([*run, *words], environment, last=number > 0)
+    new = [record for record, _ in records() - before]
+    compiling = compilers(new, work)
+    # Meanwhile: it takes its time too.
+    shutil.rmtree(environment["UV_CACHE_DIR"], ignore_errors=True)
+    for record in new:
+        tidy(record, asked.get("names", [None]))
+    for process in compiling:
+        process.wait()
+
+
+def compilers(installed: list[Path], work: Path) -> list[subprocess.Popen[bytes]]:
+    """Start compiling what was installed, tests left out: no task imports those of its packages.
+
+    uv has no such choice, and looks at all that is installed each time.
+    """
+    files = []
+    for record in installed:
+        with record.open(encoding="utf-8", newline="") as lines:
+            names = [Path(row[0]) for row in csv.reader(lines) if row]
+        named = [name for name in names if name.suffix == ".py" and "tests" not in name.parts]
+        files += [path for path in (record.parent.parent / name for name in named) if path.exists()]
+    # The largest first, so that all end at the same time.
+    files.sort(key=lambda path: path.stat().st_size, reverse=True)
+    count = len(os.sched_getaffinity(0))
+    run = [sys.executable, "-ISW", "ignore", "-c", COMPILE]
+    found = []
+    for number in range(count):
+        share = work / f"compile-{number}"
+        share.write_text("\0".join(map(str, files[number::count])), encoding="utf-8")
+        with share.open("rb") as file:
+            found.append(subprocess.Popen(run, stdin=file))
+    return found
 
 
 def records() -> set[tuple[Path, int]]:
