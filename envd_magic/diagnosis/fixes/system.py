@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,16 @@ from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
     from envd_magic.diagnosis.ask import Ask
     from envd_magic.diagnosis.view import Place, View
+
+# What only Debian's own Python has in what it tells.
+_DEBIANS = re.compile(
+    r"-linux-gnu-gcc|/usr/include/python3|environment at: /usr$|/usr/lib/python3|/usr/bin/python",
+    re.MULTILINE,
+)
 
 
 def add_python(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -76,6 +82,5 @@ def _compiling(view: View) -> Iterator[str]:
     if not there & {debian.COMPILER, "gcc", "g++", "clang"}:
         yield debian.COMPILER
     # Debian's own Python names its compiler so; its headers are a package of their own.
-    debians = "-linux-gnu-gcc" in view.text or "/usr/include/python3" in view.text
-    if debians and debian.PYTHON_HEADERS not in there:
+    if _DEBIANS.search(view.text) and debian.PYTHON_HEADERS not in there:
         yield debian.PYTHON_HEADERS
