@@ -165,12 +165,13 @@ def test_a_failure_marks_the_field_and_shows_the_card(server: Server, browser: B
 
 def test_what_helps_is_put_into_the_form_and_builds(server: Server, browser: Browser) -> None:
     notebook = open_panel(browser, server, "helps")
-    commands(notebook, "pyhton --version")
+    wanted = f"python --version && echo {os.urandom(4).hex()}"
+    commands(notebook, wanted.replace("python", "pyhton"))
     button(notebook, "Build").click()
     says(notebook, "Failed to build:")
     button(notebook, "Use 1: write python in place of pyhton").click()
     says(notebook, "The fix is in the form")
-    assert box(notebook, "Commands").input_value() == "python --version"
+    assert box(notebook, "Commands").input_value() == wanted
     assert notebook.main.get_by_role("button", name=re.compile("^Use")).count() == 0
     button(notebook, "Build").click()
     says(notebook, "Built:")

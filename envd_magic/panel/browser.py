@@ -7,17 +7,44 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
+from IPython.core.getipython import get_ipython
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _STATIC = Path(__file__).parent / "static"
 # Bytes of a message: reading one takes the page a few milliseconds.
 _PIECE = 1 << 18
 # A page that comes late gets this much of the end.
 _MOST = 48 << 20
+
+
+@contextmanager
+def of_no_request() -> Iterator[None]:
+    """Send what widgets send inside as an answer to nothing.
+
+    What a thread sends counts as an answer to the kernel's last request, whichever that was, and
+    ipykernel 7.4 hands what a page says to a widget to the subshell of the request that the widget
+    answered last. After a reload that is one that the page has ended, and the widget hears
+    nothing any more.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = getattr(kernel, "_shell_parent", None)
+    if not isinstance(parent, ContextVar):
+        yield
+        return
+    token = parent.set({})
+    try:
+        yield
+    finally:
+        parent.reset(token)
 
 
 class LogView(anywidget.AnyWidget):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.interactive.choose import build_options, configured
 from envd_magic.interactive.options import build_parser
+from envd_magic.panel.browser import of_no_request
 from envd_magic.pipeline.events import Finished, Started
 from envd_magic.pipeline.stop import Stop
 from envd_magic.spec.several import Specs
@@ -48,20 +49,23 @@ class PanelScreen:
 
     def event(self, event: Event) -> None:
         """Let the log show the file of the image that is being built."""
-        if isinstance(event, Started):
-            self._log.show(event.log_file)
-        elif isinstance(event, Finished):
-            self._log.more()
+        with of_no_request():
+            if isinstance(event, Started):
+                self._log.show(event.log_file)
+            elif isinstance(event, Finished):
+                self._log.more()
 
     def update(self, card: Card) -> None:
         """Show the build as it is now; its lines are in the log."""
-        self._log.more()
-        self._update(replace(card, log=()))
+        with of_no_request():
+            self._log.more()
+            self._update(replace(card, log=()))
 
     def finish(self, card: Card) -> None:
         """Show what came of it."""
-        self._log.more()
-        self._finish(card)
+        with of_no_request():
+            self._log.more()
+            self._finish(card)
 
 
 def with_settings(spec: ImageSpec, magic: EnvdMagic) -> ImageSpec:

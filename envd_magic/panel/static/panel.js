@@ -197,9 +197,17 @@ function renderLog({ model, el }) {
     link.click();
     URL.revokeObjectURL(link.href);
   });
+  // The notebook scrolls the view too (it takes cells out of the page and puts them back): only the
+  // user ends the following.
+  let byHand = false;
+  for (const kind of ["wheel", "pointerdown", "touchmove", "keydown"]) {
+    view.addEventListener(kind, () => (byHand = true), { passive: true });
+  }
   view.addEventListener("scroll", () => {
     const end = view.scrollHeight - view.clientHeight - view.scrollTop < ROW;
-    if (end !== following) following = end;
+    if (end) following = true;
+    else if (byHand) following = false;
+    byHand = byHand && !end;
     soon();
   });
   view.addEventListener("keydown", (event) => event.stopPropagation());
