@@ -82,6 +82,8 @@ def _outcome(name: str, state: str, said: str, *, is_asked: bool) -> tuple[str, 
     """Give the outcome, what was found, and why it is not checked."""
     if state == "ok":
         return OK, f"imported in {said} s", ""
+    if state == "with":
+        return OK, f"imported with {said}", ""
     if state == "died":
         number = int(said or 0)
         how = _SIGNALS.get(number, f"signal {number}" if number else "it ended the process")
@@ -100,7 +102,7 @@ def _failed(name: str, said: str, *, is_asked: bool) -> tuple[str, str, str]:
     message = f"{kinds.partition(',')[0]}: {''.join(rest)}".rstrip(": ")
     why = ""
     if not is_asked and f"{missing}.".startswith(f"{name}."):
-        why = "the spec asks for no package that has it; a task that imports it fails"
+        why = f"no package that the spec asks for has {missing}; a task that imports it fails"
     elif _DRIVER.search(said):
         why = f"it needs a GPU's driver, which is not here ({message})"
     elif any(kind in _NETWORK for kind in kinds.split(",")):

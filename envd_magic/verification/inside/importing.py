@@ -39,7 +39,10 @@ class Importer:
     def __init__(self, ask: int, tell: int, limit: float, total: float) -> None:
         import time
 
-        os.set_blocking(ask, False)
+        # What a process has imported on its way need not be imported once more.
+        self.seen, self.see = os.pipe()
+        for pipe in (ask, self.seen):
+            os.set_blocking(pipe, False)
         self.ask, self.tell, self.limit, self.total = ask, tell, limit, total
         self.clock = time.monotonic
         self.pause = time.sleep
@@ -53,6 +56,7 @@ class Importer:
         while self.open or self.waiting or self.running:
             if self.open:
                 self.hear()
+            self.leave_out()
             self.begin()
             for child in list(self.running):
                 self.look(child)
@@ -69,6 +73,14 @@ class Importer:
         self.text = lines.pop()
         self.waiting += [line.decode() for line in lines]
 
+    def leave_out(self) -> None:
+        """Forget what another process has imported and told."""
+        try:
+            told = os.read(self.seen, READ).decode().split("\n")
+        except BlockingIOError:
+            return
+        self.waiting = [line for line in self.waiting if line not in told]
+
     def begin(self) -> None:
         """Start what there is room for; what there is no time for is told."""
         now = self.clock()
@@ -79,7 +91,7 @@ class Importer:
                 continue
             child = os.fork()
             if child == 0:
-                load(line, self.ask, self.tell)
+                self.load(line)
             self.running[child] = (line, min(now + self.limit, self.end))
 
     def look(self, child: int) -> None:
@@ -96,6 +108,27 @@ class Importer:
             return
         del self.running[child]
 
+    def load(self, line: str) -> None:
+        """Import, tell and end: this process is for nothing else."""
+        try:
+            os.close(self.ask)
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(null, stream)
+            began = self.clock()
+            for name in line.split(","):
+                load_one(name)
+            say(self.tell, line, "ok", "%.2f" % (self.clock() - began))
+            for other in self.waiting:
+                if all(is_loaded(name) for name in other.split(",")):
+                    say(self.tell, other, "with", line.partition(",")[0])
+                    os.write(self.see, other.encode() + b"\n")
+        except BaseException as error:  # noqa: BLE001 - whatever a module raises, SystemExit too
+            kinds = ",".join(kind.__name__ for kind in type(error).__mro__)
+            missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
+            say(self.tell, line, "failed", " ".join([kinds, missing or "-", str(error)]))
+        os._exit(TOLD)
+
 
 def at_once() -> int:
     """How many processes import at the same time."""
@@ -108,26 +141,6 @@ def say(tell: int, line: str, state: str, text: str) -> None:
     os.write(tell, "\t".join(told).encode("utf-8", "backslashreplace")[:PIECE] + b"\n")
 
 
-def load(line: str, ask: int, tell: int) -> None:
-    """Import, tell and end: this process is for nothing else."""
-    try:
-        os.close(ask)
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
-        import time
-
-        began = time.monotonic()
-        for name in line.split(","):
-            load_one(name)
-        say(tell, line, "ok", "%.2f" % (time.monotonic() - began))
-    except BaseException as error:  # noqa: BLE001 - whatever a module raises, SystemExit too
-        kinds = ",".join(kind.__name__ for kind in type(error).__mro__)
-        missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
-        say(tell, line, "failed", " ".join([kinds, missing or "-", str(error)]))
-    os._exit(TOLD)
-
-
 def load_one(name: str) -> None:
     """Import a module, or what a module has under that name: `from a import b` tells not which."""
     try:
@@ -136,3 +149,9 @@ def load_one(name: str) -> None:
         parent, _, last = name.rpartition(".")
         if error.name != name or not hasattr(sys.modules.get(parent), last):
             raise
+
+
+def is_loaded(name: str) -> bool:
+    """Is a module there, under its own name?"""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return getattr(spec, "name", None) == name

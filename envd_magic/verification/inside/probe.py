@@ -168,7 +168,8 @@ def installed_modules(path: list[str], asked: dict[str, Any], ask: int) -> list[
     known = [line.partition(",")[0] for line in asked["modules"]]
     found = list(distributions(path, asked["packages"]))
     lines = []
-    for one in found:
+    # What needs most first: it imports the others on its way.
+    for one in sorted(found, key=lambda one: -len(one["requires"])):
         for module in one.get("modules", ()):
             if module not in known:
                 known.append(module)
