@@ -152,6 +152,7 @@ def load_one(name: str) -> None:
 
 
 def is_loaded(name: str) -> bool:
-    """Is a module there, under its own name?"""
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return getattr(spec, "name", None) == name
+    """Is a module there, whole and under its own name? One that loads later is of another type."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return type(module) is type(sys) and getattr(spec, "name", None) == name

@@ -197,7 +197,9 @@ def imports(tell: int, count: int) -> dict[str, list[str]]:
         *lines, text = (text + piece).split(b"\n")
         for line in lines:
             first, state, said = line.decode("utf-8", "replace").split("\t", 2)
-            found[first] = [state, said]
+            # What came of a process of its own counts more.
+            if state != "with" or first not in found:
+                found[first] = [state, said]
     return found
 
 
