@@ -11,7 +11,7 @@ from flytekit import ImageSpec
 
 from envd_magic.errors import SpecError
 from envd_magic.recipe.compose import Base, compose
-from envd_magic.recipe.installer import argument_settings
+from envd_magic.recipe.installer.options import argument_settings
 
 
 @pytest.fixture(autouse=True)

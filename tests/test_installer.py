@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from envd_magic.recipe import installer
+from envd_magic.recipe.installer import installer_source
 
 _PROJECT = """
 [project]
@@ -61,8 +61,9 @@ def _project(folder: Path, *needs: str) -> str:
 def _install(environment: Path, **asked: Any) -> str:
     question = environment.parent / "asked.json"
     question.write_text(json.dumps(asked))
-    python = environment / "bin/python"
-    run = [str(python), installer.__file__, str(question)]
+    program = environment.parent / "installer.py"
+    program.write_text(installer_source())
+    run = [str(environment / "bin/python"), str(program), str(question)]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import SpecError
-from envd_magic.recipe.installer import NotForUvError, argument_settings, uv_options
+from envd_magic.recipe.installer import installer_source
+from envd_magic.recipe.installer.options import NotForUvError, argument_settings, uv_options
 from envd_magic.recipe.model import MOUNTED_AT, SECRETS, FileEntry, Rule
 from envd_magic.recipe.quoting import exports, heredoc, heredoc_word, run_script
 from envd_magic.spec.problems import Problem
@@ -95,8 +95,7 @@ def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
     if (because := asked.get("pip_because")) and _installer(spec) != "pip":
         step.warnings.append(f"pip installs, since {because}")
     fields = tuple(name for name in ("packages", "requirements") if getattr(spec, name) is not None)
-    program = resources.files("envd_magic.recipe").joinpath("installer.py").read_bytes()
-    step.files[f"{_STAGED}/installer.py"] = FileEntry(data=program)
+    step.files[f"{_STAGED}/installer.py"] = FileEntry(data=installer_source().encode())
     copy = f'io.copy(source="{_STAGED}", target="{_STAGED_AT}")'
     step.rules.append(Rule(fields, copy, _COPIED, installs=True, reads=_STAGED))
     before += exports(_steering(spec))
@@ -125,7 +124,7 @@ def install_step(spec: ImageSpec, before: str, inputs: Inputs) -> Install:
 
 
 def _question(spec: ImageSpec, packages: list[str], requirements: Requirements) -> dict[str, Any]:
-    """What installer.py reads."""
+    """What the installer reads."""
     files = dict(requirements.files)
     if packages:
         files["packages.txt"] = "".join(f"{item}\n" for item in packages)

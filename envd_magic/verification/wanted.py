@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envd_magic.recipe.installer import argument_settings
+from envd_magic.recipe.installer.options import argument_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
