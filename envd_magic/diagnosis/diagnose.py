@@ -77,6 +77,7 @@ def diagnose(spec: ImageSpec, failure: Failure, ask: Ask | None = None) -> Diagn
         evidence=tuple(map(hide, _evidence(view, match))),
         fixes=tuple(_hidden(fix, hide) for fix in _fixes(rule, view, match, place, ask)),
         certain=rule.certain and place.sure,
+        where=str(place.line or ""),
     )
 
 
@@ -108,7 +109,8 @@ def _hidden(fix: Fix, hide: Callable[[str], str]) -> Fix:
     """Take secrets out; a change that has one in it is told, and is the user's to make."""
     values = repr(fix.changes)
     changes = fix.changes if hide(values) == values else ()
-    return Fix(hide(fix.text), changes, hide(fix.command))
+    edits = fix.edits if hide(repr(fix.edits)) == repr(fix.edits) else ()
+    return Fix(hide(fix.text), changes, hide(fix.command), edits)
 
 
 def _words(view: View, match: re.Match[str], place: Place) -> dict[str, str]:

@@ -70,6 +70,33 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One change of a file of the user's, which is the user's to make.
+
+    Parameters
+    ----------
+    path
+        The file.
+    number
+        Of the first line that changes, from 1 on.
+    old
+        The lines as they stand there.
+    new
+        What is to stand in their place.
+    """
+
+    path: str
+    number: int
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def diff(self) -> tuple[str, ...]:
+        """Lines that begin with - or +."""
+        return (*(f"-{line}" for line in self.old), *(f"+{line}" for line in self.new))
+
+
+@dataclass(frozen=True)
 class Fix:
     """What can be done.
 
@@ -81,11 +108,14 @@ class Fix:
         What it changes in the spec; none where the spec is not what has to change.
     command
         What to run outside of it, as in ``docker login localhost:5000``.
+    edits
+        What it changes in files that the spec names.
     """
 
     text: str
     changes: tuple[Change, ...] = ()
     command: str = ""
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +139,8 @@ class Diagnosis:
         What can be done, the best first.
     certain
         Is it known, and not merely likely?
+    where
+        File and line of the item, as in "requirements.txt, line 3"; "" if it stands in the spec.
     """
 
     kind: str
@@ -118,14 +150,16 @@ class Diagnosis:
     evidence: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
     certain: bool = False
+    where: str = ""
 
     @property
     def place(self) -> str:
         """Field and item in one, as in ``packages['pandas']``; a long item is cut."""
+        where = f" ({self.where})" if self.where else ""
         if self.item is None:
-            return self.field
+            return f"{self.field}{where}"
         item = self.item if len(self.item) <= _LONG_ITEM else f"{self.item[:_LONG_ITEM]}…"
-        return f"{self.field}[{item!r}]"
+        return f"{self.field}[{item!r}]{where}"
 
     def __str__(self) -> str:
         likely = "" if self.certain or self.kind == UNKNOWN else "probably "
@@ -163,8 +197,15 @@ class Diagnosis:
         KeyError
             If something is missing in it.
         """
-        fixes = tuple(
-            Fix(**{**fix, "changes": tuple(Change(**one) for one in fix["changes"])})
-            for fix in told["fixes"]
-        )
+        fixes = tuple(map(_fix_from_json, told["fixes"]))
         return cls(**{**told, "evidence": tuple(told["evidence"]), "fixes": fixes})
+
+
+def _fix_from_json(told: dict[str, Any]) -> Fix:
+    # What was kept before files could be changed has none of them.
+    edits = (
+        Edit(**{**one, "old": tuple(one["old"]), "new": tuple(one["new"])})
+        for one in told.get("edits", ())
+    )
+    changes = tuple(Change(**one) for one in told["changes"])
+    return Fix(**{**told, "changes": changes, "edits": tuple(edits)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -127,7 +128,7 @@ def from_repository(view: View, match: re.Match[str]) -> Place | None:
     fit = [one for one in every if "url" in said and said["url"] in (one.item or "")]
     if fit or len(every) == 1:
         return (fit or every)[0]
-    return Place(every[0].field, every[0].item, every[0].at, sure=False) if every else None
+    return _likely(every[0]) if every else None
 
 
 def option(view: View, match: re.Match[str]) -> Place | None:
@@ -166,7 +167,7 @@ def lonely_index(view: View, match: re.Match[str]) -> Place | None:
 
 
 def _likely(place: Place) -> Place:
-    return Place(place.field, place.item, place.at, sure=False)
+    return replace(place, sure=False)
 
 
 def contested(view: View, match: re.Match[str]) -> Place | None:

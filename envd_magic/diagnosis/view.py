@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flytekit import ImageSpec
 
     from envd_magic.diagnosis.model import Failure
+    from envd_magic.spec.requirements import Line
 
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 # What a longer line has more tells nothing, and takes patterns long.
@@ -43,12 +44,15 @@ class Place:
         it: it stands in a file.
     sure
         Is it known to be this one?
+    line
+        Where the file has it, if it stands in one.
     """
 
     field: str
     item: str | None = None
     at: int | str | None = None
     sure: bool = True
+    line: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -129,19 +133,17 @@ class View:
         for number, item in enumerate(_list(self.spec.packages)):
             yield Place("packages", item, number)
         for line in self._lines:
-            yield Place("requirements", line)
+            yield Place("requirements", line.text, line=line)
 
     @cached_property
-    def _lines(self) -> list[str]:
+    def _lines(self) -> list[Line]:
         path = self.spec.requirements
         if not path or not Path(path).is_file():
             return []
         try:
-            files = read_requirements(path).files
+            return read_requirements(path).lines
         except (SpecError, OSError):
             return []
-        lines = [line.strip() for text in files.values() for line in text.splitlines()]
-        return [re.split(r"\s--", line)[0] for line in lines if line and line[0] != "-"]
 
     def requirement(self, name: str) -> Place | None:
         """Find what asks for a package by its name, or None."""

@@ -54,9 +54,9 @@ def show_fix(magic: EnvdMagic, options: argparse.Namespace) -> None:
     print(f"{found}\n{options.number}. {fix.text}")
     if fix.command:
         print(f"    {fix.command}")
-    if not fix.changes:
+    if not fix.changes and not fix.edits:
         return
-    text = fixed_cell(job, fix)
+    text = fixed_cell(job, fix) if fix.changes else edited_file(fix)
     if "****" in text:
         print("note: **** stands for a secret; put it back before you build")
     if is_watched(magic.shell):
@@ -94,6 +94,21 @@ def fixed_cell(job: Job, fix: Fix) -> str:
     from envd_magic.panel.code import as_cell
 
     return as_cell(fixed(spec, fix), "" if several else job.variable or "")
+
+
+def edited_file(fix: Fix) -> str:
+    """Give a cell that changes the lines of a file, if they are still there."""
+    parts = ["from pathlib import Path"]
+    for one in fix.edits:
+        place = f"lines[{one.number - 1}:{one.number - 1 + len(one.old)}]"
+        parts.append(
+            f"path = Path({one.path!r})\n"
+            'lines = path.read_text(encoding="utf-8").splitlines()\n'
+            f"assert {place} == {list(one.old)!r}, 'the file has changed'\n"
+            f"{place} = {list(one.new)!r}\n"
+            'path.write_text("".join(f"{line}\\n" for line in lines), encoding="utf-8")'
+        )
+    return "\n\n".join(parts)
 
 
 def _in_cell(cell: str, fix: Fix, number: int) -> str | None:

@@ -39,6 +39,28 @@ _UV_KNOWS = {
 _PIP_ONLY = {"--prefer-binary", "--pre", "--use-feature", "--trusted-host", "--require-hashes"}
 
 
+@dataclass(frozen=True)
+class Line:
+    """Where a file has a requirement.
+
+    Parameters
+    ----------
+    path
+        The file.
+    number
+        Of the line that it begins on, from 1 on.
+    text
+        The requirement, without comments and options.
+    """
+
+    path: str
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.number}"
+
+
 @dataclass
 class Requirements:
     """What a requirements file asks for.
@@ -58,6 +80,8 @@ class Requirements:
         URLs with credentials that were found in it.
     names
         Names of what it asks for by itself, constraints left out; None for a bare URL.
+    lines
+        Where each requirement stands, constraints too.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -66,6 +90,7 @@ class Requirements:
     pip_only: str | None = None
     credentials: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
     @property
     def main(self) -> str:
@@ -167,6 +192,7 @@ def _line(  # noqa: PLR0913 - one line of a file, and all that reading it fills
     elif requirement != line:
         found.pip_only = found.pip_only or f"{where}: options for one requirement"
     found.names.append(requirement_name(requirement))
+    found.lines.append(Line(str(path), number, requirement))
     if problem := requirement_problem(requirement):
         problems.append(Problem(FIELD, f"{requirement!r} {problem}", where))
     return line

@@ -70,7 +70,7 @@ class Help:
     text
         In a few words.
     diff
-        What it changes in the spec: lines that begin with + or -.
+        What it changes in the spec, or in a file: lines that begin with + or -.
     command
         What to run or to write elsewhere.
     """

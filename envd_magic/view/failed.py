@@ -117,7 +117,7 @@ def _explained(card: Card, found: Diagnosis, spec: ImageSpec) -> Card:
 
 def _difference(spec: ImageSpec, fix: Fix) -> tuple[str, ...]:
     if not fix.changes:
-        return ()
+        return tuple(line for edit in fix.edits for line in edit.diff)
     try:
         return tuple(difference(spec, fix))
     except (ValueError, AttributeError, TypeError):

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.model import Change, Fix
+from envd_magic.diagnosis.model import Change, Edit, Fix
 
 if TYPE_CHECKING:
     import re
@@ -50,7 +50,9 @@ def _plain(name: str) -> str:
 def instead(place: Place, new: str, why: str = "") -> Fix:
     """Put something in an item's place; in a file, that is the user's to do."""
     if place.at is None:
-        return Fix(f"write {new!r} in place of {place.item!r} in the file{why}")
+        where = place.line or "the file"
+        text = f"write {new!r} in place of {place.item!r} in {where}{why}"
+        return Fix(text, edits=_edits(place, new))
     change = Change(place.field, "replace", new, place.at)
     return Fix(f"take {new!r} in place of {place.item!r}{why}", (change,))
 
@@ -58,8 +60,29 @@ def instead(place: Place, new: str, why: str = "") -> Fix:
 def without(place: Place) -> Fix:
     """Leave an item out."""
     if place.at is None:
-        return Fix(f"leave {place.item!r} out of the file")
+        return Fix(f"leave {place.item!r} out of {place.line or 'the file'}", edits=_edits(place))
     return Fix(f"leave {place.item!r} out", (Change(place.field, "remove", None, place.at),))
+
+
+def _edits(place: Place, new: str = "") -> tuple[Edit, ...]:
+    """Give the change of a file's line as it is now; none where the line does not show it."""
+    line = place.line
+    if line is None:
+        return ()
+    try:
+        lines = Path(line.path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    first = last = line.number - 1
+    while last + 1 < len(lines) and lines[last].endswith("\\"):
+        last += 1
+    old = tuple(lines[first : last + 1])
+    # What a hash is of is not known for anything else.
+    if not old or line.text not in old[0] or (new and "--hash" in "".join(old)):
+        return ()
+    if not new:
+        return (Edit(line.path, line.number, old, ()),)
+    return (Edit(line.path, line.number, old[:1], (old[0].replace(line.text, new, 1),)),)
 
 
 def drop_item(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -47,7 +47,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "engine-forbidden",
-        r"No Docker engine answers at (?P<what>\S+): Permission denied",
+        # ssh's own "Permission denied (publickey)" is about a login.
+        r"No Docker engine answers at (?P<what>\S+)(?: \([^)\n]*\))?: [Pp]ermission denied(?! \()",
         "this user may not use the engine at {what}",
         nowhere,
         (machine.join_docker,),
