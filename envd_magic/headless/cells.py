@@ -78,12 +78,12 @@ def _in_cell(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scope) 
     found.yaml = found.options.yaml
     own = below_magic(text)
     try:
-        variables = {} if found.yaml else literal_variables(text, scope, before)
+        known = ({}, None) if found.yaml else literal_variables(text, scope, before)
     except NotLiteralError as error:
         found.error = error
     else:
         evaluate(
-            found, lambda: specs_from_yaml(own) if found.yaml else specs_from_cell(own, variables)
+            found, lambda: specs_from_yaml(own) if found.yaml else specs_from_cell(own, *known)
         )
     if found.variable and not found.is_preview:
         at = (cell.number, 1)

@@ -12,6 +12,7 @@ from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.headless.find import Definition, inside, place
 from envd_magic.records.cell import drift
 from envd_magic.spec.literal import NotLiteralError
+from envd_magic.spec.reading import parse_code
 from envd_magic.spec.secrets import Secrets, spec_secrets
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def line_of(definition: Definition, field: str) -> int:
         match = re.search(rf"^[ \t-]*{re.escape(name)}[ \t]*:", definition.text, re.MULTILINE)
         return definition.text.count("\n", 0, match.start()) + 1 if match else 1
     try:
-        tree = ast.parse(
+        tree = parse_code(
             definition.text if definition.cell is not None else f"({definition.text.strip()})"
         )
     except SyntaxError:

@@ -9,6 +9,7 @@ from envd_magic.errors import FileError
 from envd_magic.headless.find import Definition, evaluate
 from envd_magic.headless.scope import Scope, literal_variables
 from envd_magic.spec.literal import NotLiteralError
+from envd_magic.spec.reading import parse_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +37,9 @@ def in_python(path: Path, text: str) -> list[Definition]:
     """
     text = text.removeprefix("\ufeff")
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 1
-        why = getattr(error, "msg", error)
-        raise FileError(f"{path}:{line}: is no Python: {why}") from error
+        tree = parse_code(text)
+    except SyntaxError as error:
+        raise FileError(f"{path}:{error.lineno or 1}: is no Python: {error.msg}") from error
     scope = Scope()
     scope.add(0, tree)
     found = []
@@ -59,12 +58,12 @@ def _evaluate(definition: Definition, scope: Scope, at: Position) -> None:
     # In parentheses, as the expression's lines are indented as in the file.
     expression = f"({definition.text})"
     try:
-        variables = literal_variables(expression, scope, at)
+        known = literal_variables(expression, scope, at)
     except NotLiteralError as error:
         error.line += definition.line - 1
         definition.error = error
     else:
-        evaluate(definition, lambda: specs_from_cell(expression, variables))
+        evaluate(definition, lambda: specs_from_cell(expression, *known))
 
 
 def _calls(statement: ast.stmt, makers: set[str]) -> Iterator[tuple[ast.expr, str]]:

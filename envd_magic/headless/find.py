@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError, FileError
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 #: Kinds of files, by their ends.
 KINDS = (".ipynb", ".py", *_YAML)
+# Bytes of a file that is read: notebooks have pictures in them.
+_LARGEST = 1 << 30
 _LEFT_OUT = (".ipynb_checkpoints", "__pycache__", "node_modules")
 
 
@@ -169,7 +172,9 @@ def _is_meant(path: Path, folder: Path) -> bool:
     if any(part in _LEFT_OUT or part.startswith(".") for part in parts) or not path.is_file():
         return False
     if path.suffix == ".py":
-        return b"ImageSpec" in path.read_bytes()
+        with suppress(OSError):
+            return b"ImageSpec" in read_file(path)
+        return True
     return path.suffix == ".ipynb"
 
 
@@ -185,6 +190,8 @@ def find(path: Path) -> Source:
             return Source(path, readers.get(path.suffix, in_yaml)(path, text))
     except FileError as error:
         return Source(path, error=error)
+    except (RecursionError, MemoryError):
+        return Source(path, error=FileError(f"{path}: is too deep or too large to be read"))
 
 
 def evaluate(definition: Definition, make: Callable[[], Specs]) -> None:
@@ -256,7 +263,7 @@ def read_text(path: Path) -> str:
         If it is none.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_file(path, _LARGEST).decode("utf-8")
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

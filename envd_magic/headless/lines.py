@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError
@@ -11,6 +12,7 @@ from envd_magic.headless.find import Definition, evaluate
 from envd_magic.headless.scope import literal_variables, put_in
 from envd_magic.spec.literal import NotLiteralError
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import parse_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,11 @@ _CELL_MAGIC = re.compile(r"\s*%%\w")
 _AROUND = re.compile(r"\A\s*%%(?:time|capture|prun)\b.*")
 _BUILD_LINE = re.compile(r"\s*(?:\w+\s*=\s*)?%?envd\s+build\b")
 _SETTING = re.compile(r"\s*EnvdMagic\.(\w+)\s*=(.*)", re.DOTALL)
+# IPython goes over all of a cell again for each magic in it, and some of its patterns read a line
+# again from each place.
+_MAY_BE_MAGIC = re.compile(r"^\s*(?:\w+\s*=\s*)?[%!?,;/]|\?$")
+_MOST_WORK = 20_000
+_LONGEST_LINE = 10_000
 # Commands of `%envd` that give no variable a value.
 _READING = frozenset(
     {
@@ -46,10 +53,16 @@ def python_of(source: str) -> ast.Module | None:
     """Read a cell as Python, its magics as the calls that they are; None if it is none."""
     from IPython.core.inputtransformer2 import TransformerManager
 
+    own = _AROUND.sub("", source, count=1)
+    with suppress(SyntaxError):
+        return parse_code(own)
+    lines = own.splitlines()
+    magics = sum(_MAY_BE_MAGIC.search(line) is not None for line in lines)
+    if len(lines) * magics > _MOST_WORK or any(len(line) > _LONGEST_LINE for line in lines):
+        return None
     try:
-        code: str = TransformerManager().transform_cell(_AROUND.sub("", source, count=1))
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+        return parse_code(TransformerManager().transform_cell(own))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, RuntimeError):
         return None
 
 
@@ -87,13 +100,19 @@ def _setting(match: re.Match[str], scope: Scope, at: Position, whole: bool) -> A
     """Give what a line of ``%config`` sets, or why that is not known."""
     shown = f"`%config {match[0]}` (cell {at[0]})"
     try:
-        expression = ast.parse(match[2].strip(), mode="eval").body
-        value = scope.evaluate(expression, at)
+        value = scope.evaluate(_expression(match[2]), at)
     except NotLiteralError as error:
         return NotLiteralError(f"{shown}: {error.why}")
-    except (SyntaxError, ValueError) as error:
+    except SyntaxError as error:
         return CellError(Problem("", f"{shown}: {error}"))
     return value if whole else NotLiteralError(f"{shown} has to be run")
+
+
+def _expression(text: str) -> ast.expr:
+    match parse_code(text.strip()).body:
+        case [ast.Expr(value)]:
+            return value
+    raise SyntaxError("is no expression")
 
 
 def _ipython_calls(statement: ast.stmt) -> Iterator[ast.Call]:
@@ -137,13 +156,13 @@ def _evaluate(found: Definition, scope: Scope, at: Position, is_whole: bool) -> 
         name_images(found)
         if not is_whole:
             raise NotLiteralError(f"`%envd {found.magic}` in a block has to be run")
-        variables = literal_variables(found.text, scope, at)
+        known = literal_variables(found.text, scope, at)
     except HelpRequested:
         return
     except (UsageError, NotLiteralError) as error:
         found.error = error
     else:
-        evaluate(found, lambda: chosen_specs(found.text, variables))
+        evaluate(found, lambda: chosen_specs(found.text, *known))
     if (name := getattr(found.options, "variable", None)) is None:
         return
     if found.specs is not None:

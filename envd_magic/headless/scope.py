@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from envd_magic.spec.bounds import Bounds, Literal
 from envd_magic.spec.literal import (
     BUILTINS,
     IMPORTED,
@@ -16,6 +17,7 @@ from envd_magic.spec.literal import (
     is_known_import,
     require_literal,
 )
+from envd_magic.spec.reading import parse_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,8 @@ _CHANGERS = frozenset(
 )
 # What may read a list without changing it.
 _READERS = BUILTINS | IMPORTED | {"enumerate", "len", "print", "repr", "zip"}
+# Names that stand for names that stand for names.
+_DEEPEST = 50
 # A longer one takes IPython's patterns long.
 _LONGEST_LINE = 10_000
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -68,13 +72,18 @@ class Scope:
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)
     _opaque: list[tuple[Position, str]] = field(default_factory=list)
+    # What was evaluated since the scope last changed, by the statement's `id`.
+    _known: dict[int, Any] = field(default_factory=dict)
+    _depth: int = 0
 
     def add(self, number: int, tree: ast.Module) -> None:
         """Take a cell's code, or a whole file's."""
+        self._known.clear()
         for index, statement in enumerate(tree.body):
             self._take((number, index), statement)
         self._changed |= set(_changed(tree))
@@ -82,14 +91,17 @@ class Scope:
 
     def add_opaque(self, at: Position, text: str) -> None:
         """Take code that cannot be read: any name in it may be changed there."""
+        self._known.clear()
         self._opaque.append((at, text))
 
     def bind(self, name: str, at: Position, value: Any) -> None:
         """Give a name a value at a place."""
+        self._known.clear()
         self._given.setdefault(name, []).append(_Given(at, value=value))
 
     def hide(self, name: str, at: Position) -> None:
         """Let a name have a value from a place on that is not known."""
+        self._known.clear()
         self._given.setdefault(name, []).append(_Given(at, simple=False))
 
     def _take(self, at: Position, statement: ast.stmt) -> None:
@@ -119,6 +131,7 @@ class Scope:
 
     def makers(self, before: Position) -> set[str]:
         """Names that stand for ImageSpec at a place."""
+        # What else `ImageSpec` may stand for is told where its value is asked for.
         return {"ImageSpec", *(name for name in self._given if self._is_maker(name, before))}
 
     def _is_maker(self, name: str, before: Position) -> bool:
@@ -151,7 +164,12 @@ class Scope:
             return last.value
         if not last.simple or name in self._changed:
             raise NotLiteralError(f"`{name}` ({self._place(last)}) has to be run")
-        value = self._evaluated(name, last)
+        if id(last) not in self._known:
+            self._known[id(last)] = self._evaluated(name, last)
+        value = self.bounds.measured(self._known[id(last)])
+        if isinstance(value, (list, dict, set, tuple)):
+            # Whoever reads it may change it.
+            value = copy.deepcopy(value)
         if name in self._lent and isinstance(value, (list, dict, set)):
             raise NotLiteralError(
                 f"`{name}` ({self._place(last)}) may be changed before it is used"
@@ -163,10 +181,15 @@ class Scope:
         if (known := _of_flytekit(statement, name)) is not None:
             return _imported(known)
         value: ast.expr = statement.value  # type: ignore[union-attr]  # an assignment
+        if self._depth >= _DEEPEST:
+            raise NotLiteralError(f"`{name}` stands for too many names, one after the other")
+        self._depth += 1
         try:
             return self.evaluate(value, given.at)
         except NotLiteralError as error:
             raise NotLiteralError(f"`{name}` ({self._place(given)}): {error.why}") from error
+        finally:
+            self._depth -= 1
 
     def evaluate(self, expression: ast.expr, at: Position) -> Any:
         """Evaluate a literal expression that stands at a place.
@@ -180,9 +203,12 @@ class Scope:
         scope = self.variables(expression, at)
         if any(isinstance(n, ast.Name) and n.id == "ImageSpec" for n in ast.walk(expression)):
             scope.setdefault("ImageSpec", _imported("ImageSpec"))
+        own = ast.Expression(copy.deepcopy(expression))
+        ready = Literal(self.makers(at), self.bounds).ready(own, scope)
         try:
-            code = compile(ast.Expression(expression), "<literal>", "eval")
-            return eval(code, scope)  # noqa: S307 - nothing but literals: `require_literal`
+            return eval(compile(ready, "<literal>", "eval"), scope)  # noqa: S307 - checked
+        except NotLiteralError:
+            raise
         except Exception as error:  # whatever a literal raises: `"a" + 1`
             raise NotLiteralError(f"{type(error).__name__}: {error}") from error
 
@@ -191,25 +217,25 @@ class Scope:
         return f"cell {given.at[0]}" if given.at[0] else f"line {line}"
 
 
-def literal_variables(text: str, scope: Scope, before: Position) -> dict[str, Any]:
-    """Give what a text reads that stands at a place.
+def literal_variables(text: str, scope: Scope, before: Position) -> tuple[dict[str, Any], Literal]:
+    """Give what a text reads that stands at a place, and how it is evaluated.
 
     Raises
     ------
     NotLiteralError
         If the text or what it reads is more than a literal.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        # What runs it tells what is wrong.
-        return {}
     makers = scope.makers(before)
+    try:
+        tree = parse_code(text)
+    except SyntaxError:
+        # What evaluates it tells what is wrong, and looks at it once more.
+        return {}, Literal(makers, scope.bounds)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             makers |= {a.asname for a in node.names if a.name == "ImageSpec" and a.asname}
     require_literal(tree, makers)
-    return scope.variables(tree, before)
+    return scope.variables(tree, before), Literal(makers, scope.bounds)
 
 
 def put_in(line: str, scope: Scope, before: Position) -> str:

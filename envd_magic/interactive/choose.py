@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from IPython.core.error import UsageError
 
 from envd_magic.interactive.options import SPEC_OPTIONS
 from envd_magic.pipeline.options import CACHES
+from envd_magic.spec.literal import NotLiteralError
 from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from envd_magic.interactive.settings import Settings
     from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.stop import Stop
+    from envd_magic.spec.bounds import Literal
     from envd_magic.spec.several import Specs
 
 
@@ -59,8 +62,17 @@ def _is_spec(value: Any) -> bool:
     return kind.__name__ == "ImageSpec" and kind.__module__.startswith("flytekit.")
 
 
-def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
+def chosen_specs(text: str, namespace: Mapping[str, Any], literal: Literal | None = None) -> Specs:
     """Give the specs that a variable or an expression stands for.
+
+    Parameters
+    ----------
+    text
+        What stands there.
+    namespace
+        What it can read.
+    literal
+        How it is evaluated where it is not trusted; None runs it.
 
     Raises
     ------
@@ -78,7 +90,9 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
         there = f" ImageSpecs here: {', '.join(names)}" if names else ""
         raise UsageError(f"%envd: there is no variable {text!r}{hint}{there}")
     try:
-        value = eval(text, {"ImageSpec": ImageSpec, **namespace})  # noqa: S307 - the user's own text
+        value = _evaluated(text, {"ImageSpec": ImageSpec, **namespace}, literal)
+    except NotLiteralError:
+        raise
     except Exception as error:
         hint = ""
         if isinstance(error, (NameError, SyntaxError)):
@@ -88,6 +102,13 @@ def chosen_specs(text: str, namespace: Mapping[str, Any]) -> Specs:
     if specs is None:
         raise UsageError(f"%envd: {text} is {what_it_is(value)}")
     return specs
+
+
+def _evaluated(text: str, namespace: dict[str, Any], literal: Literal | None) -> Any:
+    if literal is None:
+        return eval(text, namespace)  # noqa: S307 - the user's own text
+    tree = literal.ready(ast.parse(text.strip(), mode="eval"), namespace)
+    return eval(compile(tree, "<literal>", "eval"), namespace)  # noqa: S307 - checked
 
 
 def configured(specs: Specs, options: argparse.Namespace | None, settings: Settings) -> Specs:

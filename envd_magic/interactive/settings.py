@@ -25,6 +25,7 @@ from envd_magic.pipeline.options import (
     said_by,
 )
 from envd_magic.spec.names import INSTALLERS, unknown
+from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -258,8 +259,8 @@ def project_table(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
     else:
         import tomli as tomllib
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(read_file(path).decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     tools = content.get("tool")
     table = tools.get("envd_magic", {}) if isinstance(tools, dict) else {}

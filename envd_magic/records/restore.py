@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
 from typing import TYPE_CHECKING
 
+from envd_magic.spec.bounds import Literal
 from envd_magic.spec.cell import spec_from_cell
-from envd_magic.spec.literal import require_literal
 from envd_magic.spec.secrets import MASK
 
 if TYPE_CHECKING:
@@ -28,10 +26,7 @@ def restored(text: str) -> ImageSpec:
     """
     from flytekit.constants import CopyFileDetection
 
-    # What is no Python is told by what runs it.
-    with contextlib.suppress(SyntaxError):
-        require_literal(ast.parse(text))
-    return spec_from_cell(text, {"CopyFileDetection": CopyFileDetection})
+    return spec_from_cell(text, {"CopyFileDetection": CopyFileDetection}, Literal())
 
 
 def masked_fields(spec: ImageSpec) -> list[str]:

@@ -17,12 +17,15 @@ from envd_magic.errors import CellError, SpecError
 from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.names import close, unknown
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import parse_code
 from envd_magic.spec.several import Specs, gather, what_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flytekit import ImageSpec
+
+    from envd_magic.spec.bounds import Literal
 
 #: What tracebacks name as the file of a cell's code.
 CELL_FILE = "<envd_build cell>"
@@ -36,15 +39,19 @@ def below_magic(body: str) -> str:
     return f"\n{body}"
 
 
-def spec_from_cell(text: str, variables: Mapping[str, Any]) -> ImageSpec:
+def spec_from_cell(
+    text: str, variables: Mapping[str, Any], literal: Literal | None = None
+) -> ImageSpec:
     """Run the text of a cell that makes one ImageSpec; see :func:`specs_from_cell`."""
-    specs = specs_from_cell(text, variables)
+    specs = specs_from_cell(text, variables, literal)
     if specs.keys is not None:
         raise _error("it makes several; one is expected here")
     return specs.items[0][1]
 
 
-def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
+def specs_from_cell(
+    text: str, variables: Mapping[str, Any], literal: Literal | None = None
+) -> Specs:
     """Run the text of a cell and give the ImageSpecs that it makes.
 
     Parameters
@@ -53,11 +60,15 @@ def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
         Python.
     variables
         What the text can read; nothing of it is changed, and what the text assigns is not added.
+    literal
+        How it is evaluated where it is not trusted; None runs it.
 
     Raises
     ------
     CellError
         If the text makes no ImageSpec.
+    NotLiteralError
+        If it is not trusted, and does more than give values.
     SpecError
         If ImageSpec itself refuses a value.
     Exception
@@ -65,36 +76,38 @@ def specs_from_cell(text: str, variables: Mapping[str, Any]) -> Specs:
     """
     from flytekit import ImageSpec
 
-    tree = _parse(text)
+    tree = _parse(text, literal)
     # One dictionary as both globals and locals, so that comprehensions and functions of the cell
     # see its names.
     scope: dict[str, Any] = {"ImageSpec": ImageSpec, **variables}
     scope.setdefault("ImageSpec", ImageSpec)
     last = tree.body[-1]
-    if isinstance(last, ast.Expr):
-        before, expression = ast.Module(tree.body[:-1], []), ast.Expression(last.value)
-        with _refusals_told():
-            exec(compile(before, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
-            value = eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
-        specs = gather(value)
-        if specs is None:
-            raise _error(f"the last line gives {what_it_is(value)}")
-        return specs
-    return Specs((("", _from_assignments(tree, scope)),))
+    if not isinstance(last, ast.Expr):
+        return Specs((("", _from_assignments(tree, scope, literal)),))
+    before, expression = ast.Module(tree.body[:-1], []), ast.Expression(last.value)
+    if literal is not None:
+        before, expression = literal.ready(before, scope), literal.ready(expression, scope)
+    with _refusals_told():
+        exec(compile(before, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
+        value = eval(compile(expression, CELL_FILE, "eval"), scope)  # noqa: S307
+    specs = gather(value)
+    if specs is None:
+        raise _error(f"the last line gives {what_it_is(value)}")
+    return specs
 
 
-def _parse(text: str) -> ast.Module:
+def _parse(text: str, literal: Literal | None) -> ast.Module:
     # So that tracebacks show the lines.
     linecache.cache[CELL_FILE] = (len(text), None, text.splitlines(keepends=True), CELL_FILE)
     try:
-        tree = ast.parse(text, CELL_FILE)
+        tree = (ast.parse if literal is None else parse_code)(text, CELL_FILE)
     except SyntaxError as error:
         shown = (error.text or "").strip()[:_SHOWN]
         line = f" in line {error.lineno}: {shown}" if error.lineno else ""
         raise _error(f"{error.msg}{line}") from error
-    except ValueError as error:
-        # What Python before 3.11.4 says of null bytes.
-        raise _error(str(error)) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        # What Python before 3.11.4 says of null bytes, and what is too deep for it.
+        raise _error(str(error) or "too deeply nested") from error
     if not tree.body:
         raise _error(
             "the cell is empty; write an ImageSpec(…), or fields as in packages = ['pandas']"
@@ -127,7 +140,9 @@ def _line_of(error: BaseException) -> int | None:
     return line
 
 
-def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
+def _from_assignments(
+    tree: ast.Module, scope: dict[str, Any], literal: Literal | None
+) -> ImageSpec:
     for statement in tree.body:
         if isinstance(statement, ast.AnnAssign) and statement.value is None:
             name = ast.unparse(statement.target)
@@ -152,11 +167,16 @@ def _from_assignments(tree: ast.Module, scope: dict[str, Any]) -> ImageSpec:
     if not known:
         raise _error("no ImageSpec(…) at its end, and no assignment to a field of one")
     before = dict(scope)
+    if literal is not None:
+        tree = literal.ready(tree, scope)
     with _refusals_told():
         exec(compile(tree, CELL_FILE, "exec"), scope)  # noqa: S102 - the user's own cell
         # An assignment in an `if` may not have been made; the notebook's own value is none then.
         fields |= {n for n in known - fields if n in scope and scope[n] is not before.get(n)}
-        spec: ImageSpec = scope["ImageSpec"](**{name: scope[name] for name in fields})
+        given = {name: scope[name] for name in fields}
+        if literal is not None:
+            literal.bounds.measured(given)
+        spec: ImageSpec = scope["ImageSpec"](**given)
     return spec
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from envd_magic.spec.names import INSTALLERS, unknown
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import read_file
 from envd_magic.spec.requirement import requirement_problem
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ def registry_config(field: str, value: Any) -> Iterator[Problem]:
         yield from found
         return
     try:
-        content = json.loads(Path(value).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_file(value).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         yield Problem(field, f"{str(value)!r} is no JSON: {error}")
         return
     registries = content.get("registries") if isinstance(content, dict) else None
@@ -256,7 +257,7 @@ def secret_mounts(field: str, value: Any) -> Iterator[Problem]:
             yield Problem(field, "expected a pair of strings (source, target)", repr(pair))
             continue
         source, target = pair
-        if not Path(source).is_file():
+        if not _there(source, Path.is_file):
             yield Problem(field, f"there is no file (looked in {Path.cwd()})", source)
         path = PurePosixPath(target)
         if not path.is_absolute() or ".." in path.parts or target.endswith("/"):

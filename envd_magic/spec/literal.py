@@ -48,6 +48,7 @@ _STATEMENTS = (
     ast.Assign,
     ast.AugAssign,
     ast.Expr,
+    ast.Expression,
     ast.Import,
     ast.ImportFrom,
     ast.Module,
@@ -128,15 +129,17 @@ def _is_literal(node: ast.AST, makers: Container[str]) -> bool:
     if isinstance(node, (*_STATEMENTS, *_EXPRESSIONS, *_PARTS)):
         return not isinstance(node, (ast.Import, ast.ImportFrom)) or is_known_import(node)
     if isinstance(node, ast.Name):
-        # A name that was given another value is no builtin any more.
-        return not (isinstance(node.ctx, ast.Store) and node.id in BUILTINS)
+        # A name that was given another value is no builtin any more, and none that makes specs.
+        return isinstance(node.ctx, ast.Load) or not (node.id in BUILTINS or node.id in makers)
     if isinstance(node, ast.BinOp):
         # No other operator: a short text could make a huge value.
         return isinstance(node.op, (ast.Add, ast.BitOr))
     if isinstance(node, ast.FormattedValue):
         return node.format_spec is None
     if isinstance(node, ast.Attribute):
-        return node.attr in _ATTRIBUTES | _OF_SPECS | _OF_VALUES
+        # Classes and modules are everybody's: nothing is set in them.
+        known = _ATTRIBUTES | _OF_SPECS | _OF_VALUES
+        return isinstance(node.ctx, ast.Load) and node.attr in known
     return isinstance(node, ast.Call) and _is_known_call(node, makers)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from envd_magic.errors import SpecError
 from envd_magic.spec.checks import url_problem
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import read_file
 from envd_magic.spec.requirement import requirement_name, requirement_problem
 from envd_magic.spec.secrets import has_login, urls_in
 
@@ -128,7 +129,7 @@ def _read(path: Path, found: Requirements, names: dict[Path, str], problems: lis
         )
         return name
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(FIELD, f"cannot be read: {error}", str(path)))
         return name

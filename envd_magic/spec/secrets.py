@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from envd_magic.spec.disguise import core, disguised
+from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,8 +155,8 @@ def has_login(url: str) -> bool:
 
 def _file_values(path: Path) -> Iterator[str]:
     try:
-        text = path.read_bytes()[:_LARGEST_FILE].decode("utf-8", "replace")
-    except OSError:
+        text = read_file(path, _LARGEST_FILE, cut=True).decode("utf-8", "replace")
+    except (OSError, ValueError):
         return
     yield from _parts(text)
 
