@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from envd_magic.recipe.installer import installer_source
+from envd_magic.recipe.installer import installer_source, uv
 
 _PROJECT = """
 [project]
@@ -92,3 +92,40 @@ def test_nothing_of_uv_stays(environment: Path, tmp_path: Path) -> None:
     listed = {line.split(",")[0] for line in record.splitlines()}
     assert all((environment / site / name).exists() for name in listed)
     assert {"inner.py", "inner-1.dist-info/METADATA"} <= listed
+
+
+_UV = """
+import pathlib, sys
+asked = pathlib.Path({asked!r})
+asked.write_text((asked.read_text() if asked.exists() else "") + "x")
+if len(asked.read_text()) < {answers_at}:
+    sys.exit("error: failed to lookup address information: {why}")
+print("Installed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("why", "tries"),
+    [("Temporary failure in name resolution", 3), ("Name or service not known", 1)],
+)
+def test_a_name_server_that_was_silent_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, tries: int
+) -> None:
+    monkeypatch.setattr(uv, "PAUSES", (0, 0, 0))
+    asked = tmp_path / "asked"
+    run = [sys.executable, "-c", _UV.format(asked=str(asked), answers_at=3, why=why)]
+    code, text = uv.heard(run, {}, quiet=True)
+    assert len(asked.read_text()) == tries
+    assert (code == 0) == ("Installed" in text) == (tries > 1)
+
+
+def test_a_name_server_that_stays_silent_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv, "PAUSES", (0, 0, 0))
+    asked = tmp_path / "asked"
+    why = "Temporary failure in name resolution"
+    run = [sys.executable, "-c", _UV.format(asked=str(asked), answers_at=99, why=why)]
+    with pytest.raises(SystemExit):
+        uv.attempt(run, {})
+    assert len(asked.read_text()) == 1 + len(uv.PAUSES)

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ REACHING = {"trusted-host", "cert", "client-cert", "proxy", "find-links", "timeo
 UNABLE = re.compile(
     r"No solution found|unexpected argument|is not supported|Unsupported|certificate|UnknownIssuer"
 )
+# One lost lookup among thousands is no reason to end a build: seconds until each further try.
+LOST, PAUSES = re.compile(r"Temporary failure in name resolution"), (1, 3, 5)
 
 
 def find_uv(work: Path, environment: Environment, arguments: list[str]) -> str:
@@ -44,10 +47,9 @@ def find_uv(work: Path, environment: Environment, arguments: list[str]) -> str:
     run += ["--retries", "2"]
     for name, value in argument_settings(arguments):
         run += ["--" + name, value] if name in REACHING else []
-    done = subprocess.run(run, env=environment, stderr=subprocess.PIPE, check=False)
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise NotForUvError("uv is not to be had here: " + "".join(said))
+    code, text = heard(run, environment, quiet=True)
+    if code != 0:
+        raise NotForUvError("uv is not to be had here: " + "".join(text.strip().splitlines()[-1:]))
     return str(work / "uv/bin/uv")
 
 
@@ -151,6 +153,29 @@ def attempt(
     run: list[str], environment: Environment, *, quiet: bool = False, last: bool = False
 ) -> str:
     """Run uv and give what it said; where it finds no way pip goes on, if nothing is done yet."""
+    code, text = heard(run, environment, quiet=quiet)
+    if code == 0:
+        return text
+    if UNABLE.search(text) and not last:
+        raise NotForUvError("uv finds no way: " + " ".join(text.split())[:1000])
+    if quiet:
+        print(text, end="", flush=True)
+    sys.exit(code)
+
+
+def heard(run: list[str], environment: Environment, *, quiet: bool) -> tuple[int, str]:
+    """Run a program, again if a name server was silent; give its exit code and what it said."""
+    code, text = once(run, environment, quiet=quiet)
+    for pause in PAUSES:
+        if code == 0 or not LOST.search(text):
+            break
+        time.sleep(pause)
+        code, text = once(run, environment, quiet=quiet)
+    return code, text
+
+
+def once(run: list[str], environment: Environment, *, quiet: bool) -> tuple[int, str]:
+    """Run a program; give its exit code and what it said."""
     child = subprocess.Popen(
         run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -159,10 +184,4 @@ def attempt(
         text += line
         if not quiet:
             print(line, end="", flush=True)
-    if child.wait() == 0:
-        return text
-    if UNABLE.search(text) and not last:
-        raise NotForUvError("uv finds no way: " + " ".join(text.split())[:1000])
-    if quiet:
-        print(text, end="", flush=True)
-    sys.exit(child.returncode)
+    return child.wait(), text
