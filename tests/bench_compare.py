@@ -156,9 +156,10 @@ class Compare:
         for side in ("ours", "reference"):
             found = self.made.ask(side, "look", self.spec, look="preview")
             self.figures.add("preview", side, *found["seconds"])
-        found = self.made.ask("ours", "look", self.spec, look="plan")
-        if found["seconds"]:
-            self.figures.add("plan", "ours", *found["seconds"])
+        for look in ("plan", "verify"):
+            found = self.made.ask("ours", "look", self.spec, look=look)
+            if found["seconds"]:
+                self.figures.add(look, "ours", *found["seconds"])
         self.figures.add("plan", "raw", *(self.made.llb() for _ in range(5)))
 
 

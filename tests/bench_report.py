@@ -55,6 +55,7 @@ ROWS = (
     Row("package_incremental", "one package added, incremental", against="package", most=0.25),
     Row("preview", "preview", unit="ms"),
     Row("plan", "plan (envd alone: `envd debug llb`)", unit="ms"),
+    Row("verify", "verify of the image, imports too"),
     Row("load", "loading the extension, or the plug-in", unit="ms"),
     Row("first_line", "first line shown"),
     Row("stream", "200,000 lines in a notebook"),
