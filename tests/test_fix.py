@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,3 +257,24 @@ def test_fix_says_where_there_is_nothing_to_fix() -> None:
     ip = refused("ImageSpec(name='a', base_image='a:1', tag_format='{x}')")
     with pytest.raises(UsageError, match="nothing is known that helps"):
         ip.do("%envd fix")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("base_image='localhost:5000/Lab/python:3 '", "base_image='localhost:5000/lab/python:3'"),
+        ("python_version='3,11'", "python_version='3.11'"),
+        ("env={'MY VAR': '1'}", "env={'MY_VAR': '1'}"),
+    ],
+)
+def test_a_value_that_is_almost_one_is_offered_as_one(wrong: str, right: str) -> None:
+    shown = refused(f"ImageSpec(name='a', {wrong})").do("%envd fix")
+    assert right in shown
+
+
+def test_what_a_cell_has_raised_can_be_pickled() -> None:
+    ip = shell()
+    error = ip.run_cell("%%envd_build\nImageSpec(name='My Trainer')").error_in_exec
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert again.diagnosis == error.diagnosis
+    assert str(again) == str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 # Lines of an error's message that a traceback repeats; what is shown above it has all.
 _MOST = 12
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What IPython shows of an exception; it goes where the exception goes, pickled too."""
+
+    lines: list[str]
+
+    def __call__(self) -> list[str]:
+        return self.lines
 
 
 @contextmanager
@@ -38,7 +49,7 @@ def short_tracebacks(shell: Any, *, whole: bool) -> Iterator[None]:
         lines = _lines(shell, error, whole=whole)
         if lines is not None:
             # https://ipython.readthedocs.io/en/stable/config/integrating.html#custom-exception-tracebacks
-            error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+            error._render_traceback_ = _Shown(lines)  # type: ignore[attr-defined]
             _show_by_itself(shell, error)
         raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
@@ -47,10 +48,31 @@ def join_docker(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) ->
     )
 
 
-def start_engine(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
-    """Start the engine."""
-    yield Fix("start the engine", command="sudo systemctl start docker")
+def start_engine(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Start the engine, here or where it is to be."""
+    what = groups(match).get("what", "")
+    if what.startswith(("tcp://", "ssh://", "http")):
+        host = urlsplit(what).hostname or "the machine"
+        yield Fix(f"start the engine on {host}: sudo systemctl start docker")
+    else:
+        yield Fix("start the engine", command="sudo systemctl start docker")
     yield Fix("let DOCKER_HOST name an engine that runs", command="export DOCKER_HOST=…")
+
+
+def name_engine(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Give DOCKER_HOST the form that it has to have."""
+    yield Fix(
+        "let DOCKER_HOST be as unix:///path, tcp://machine:2376 or ssh://user@machine",
+        command="export DOCKER_HOST=unix:///var/run/docker.sock",
+    )
+
+
+def try_ssh(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let ssh log in without asking."""
+    yield Fix(
+        "let an agent hold the key, and try until this answers",
+        command=f"ssh -o BatchMode=yes {groups(match).get('what', 'HOST')} docker version",
+    )
 
 
 def start_again(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

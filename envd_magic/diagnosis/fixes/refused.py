@@ -11,12 +11,18 @@ from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.spec.fields import BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from envd_magic.diagnosis.ask import Ask
     from envd_magic.diagnosis.view import Place, View
 
 __all__ = ["drop_item"]
+
+_PLAIN: dict[str, Callable[[str], str]] = {
+    "base_image": lambda value: value.strip().lower(),
+    "python_version": lambda value: re.sub(r"[\s,_-]+", ".", value.strip()),
+    "platform": lambda value: value.strip().lower(),
+}
 
 
 def plain_name(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -110,9 +116,26 @@ def plain_value(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> I
     item = place.item or ""
     field = BY_NAME.get(place.field)
     if field is None or not isinstance(place.at, int):
+        yield from _plain_setting(view, place)
         return
     stripped = re.split(r"[\s;,|&]", item.strip(), maxsplit=1)[0].lower()
     works = bool(stripped) and stripped != item and not any(field.check(place.field, [stripped]))
     if works and place.field in ("apt_packages", "conda_packages"):
         yield instead(place, stripped)
     yield from drop_item(view, _match, place, _ask)
+
+
+def _plain_setting(view: View, place: Place) -> Iterator[Fix]:
+    """Take a value, or the name of a variable, as close as can be to what stands there."""
+    if place.field == "env" and isinstance(place.at, str):
+        name = re.sub(r"\W", "_", place.at, flags=re.ASCII)
+        changes = (
+            Change("env", "remove", None, place.at),
+            Change("env", "replace", view.spec.env[place.at], name),
+        )
+        if re.match(r"[A-Za-z_]", name) and name not in view.spec.env:
+            yield Fix(f"name the variable {name!r}", changes)
+    elif place.field in _PLAIN and isinstance(value := getattr(view.spec, place.field), str):
+        plain = _PLAIN[place.field](value)
+        if plain and plain != value and not any(BY_NAME[place.field].check(place.field, plain)):
+            yield Fix(f"take {plain!r}", (Change(place.field, "set", plain),))

@@ -6,6 +6,9 @@ from envd_magic.diagnosis import places
 from envd_magic.diagnosis.fixes import machine
 from envd_magic.diagnosis.rule import Rule, nowhere, of
 
+# The address, and where it comes from.
+_NO_ENGINE = r"No Docker engine answers at (?P<what>\S+)(?: \([^)\n]*\))?"
+
 BOOTSTRAP: tuple[Rule, ...] = (
     Rule(
         "bootstrap-failed",
@@ -48,14 +51,28 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "engine-forbidden",
         # ssh's own "Permission denied (publickey)" is about a login.
-        r"No Docker engine answers at (?P<what>\S+)(?: \([^)\n]*\))?: [Pp]ermission denied(?! \()",
+        rf"{_NO_ENGINE}: [Pp]ermission denied(?! \()",
         "this user may not use the engine at {what}",
         nowhere,
         (machine.join_docker,),
     ),
     Rule(
+        "engine-address",
+        rf"{_NO_ENGINE}: (?P<why>[^\n]*(?:bind address|Invalid host|no address)[^\n]*?)\. ",
+        "{what} is no address of an engine",
+        nowhere,
+        (machine.name_engine,),
+    ),
+    Rule(
+        "engine-login",
+        rf"{_NO_ENGINE}: (?P<why>[^\n]*(?:Permission denied \(|Host key)[^\n]*?)\. ",
+        "ssh does not log in where the engine is ({what}): {why}",
+        nowhere,
+        (machine.try_ssh,),
+    ),
+    Rule(
         "engine-down",
-        r"No Docker engine answers at (?P<what>[^:]+(?:://[^:]+)?(?::\d+)?): (?P<why>[^\n.]+)",
+        rf"{_NO_ENGINE}: (?P<why>[^\n]+?)(?:\. |$)",
         "no Docker engine answers at {what} ({why})",
         nowhere,
         (machine.start_engine,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,30 @@ def engine_not_listening(bench: Bench) -> Iterator[ImageSpec]:
     yield ImageSpec(name="trainer")
 
 
+@case("engine-down", "")
+def engine_port_closed(bench: Bench) -> Iterator[ImageSpec]:
+    bench.patch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    yield ImageSpec(name="trainer")
+
+
+@case("engine-address", "")
+def engine_address_wrong(bench: Bench) -> Iterator[ImageSpec]:
+    bench.patch.setenv("DOCKER_HOST", "htp://127.0.0.1:2375")
+    yield ImageSpec(name="trainer")
+
+
+@case("engine-login", "")
+def engine_ssh_refuses(bench: Bench) -> Iterator[ImageSpec]:
+    # As ssh says it where no key is taken.
+    text = "#!/bin/sh\necho 'me@build.example: Permission denied (publickey).' >&2\nexit 255\n"
+    bench.write("bin/ssh", text, 0o755)
+    bench.patch.setenv("PATH", f"{bench.folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    bench.patch.setenv("DOCKER_HOST", "ssh://me@build.example")
+    yield ImageSpec(name="trainer")
+
+
 @case("engine-forbidden", "", confined=True)
 def socket_forbidden(bench: Bench) -> Iterator[ImageSpec]:
-    import os
-
     path = bench.folder / "docker.sock"
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(path))
