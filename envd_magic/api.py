@@ -159,7 +159,11 @@ def plan(  # noqa: PLR0913 - all but the spec by name
 
 
 def verify(
-    spec: ImageSpec, image: str | None = None, *, modules: Iterable[str] = ()
+    spec: ImageSpec,
+    image: str | None = None,
+    *,
+    modules: Iterable[str] = (),
+    context: str | None = None,
 ) -> Verification:
     """Compare what a spec asks for with what its image has.
 
@@ -171,6 +175,8 @@ def verify(
         Name or ID of an image to look at in place of the spec's.
     modules
         Modules that are to be imported as well as those of the spec's packages.
+    context
+        Name of an envd context, as for :func:`build`: it says which engine is looked at.
 
     Returns
     -------
@@ -183,12 +189,14 @@ def verify(
         If something differs; its ``verification`` has all items.
     SpecError
         If the spec cannot be honoured.
+    ContextError
+        If there is no such context.
     EngineError
         If the engine cannot be asked.
     """
     from envd_magic.pipeline.verifying import required, verify_spec
 
-    return required(verify_spec(refreshed(spec), image, modules))
+    return required(verify_spec(refreshed(spec), image, modules, context=context))
 
 
 def create_envd_config(spec: ImageSpec) -> str:

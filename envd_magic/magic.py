@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from envd_magic.spec.several import Specs
 
 # Commands that look at no ImageSpec.
-_LIGHT = ("images", "builds", "wait", "cancel", "config", "fix")
+_LIGHT = ("images", "context", "builds", "wait", "cancel", "config", "fix")
 
 
 @magics_class

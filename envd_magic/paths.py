@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,6 +66,26 @@ def keep(path: Path, text: str) -> None:
     except OSError:
         with suppress(OSError):
             new.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by nobody else.
+
+    Raises
+    ------
+    EnvdMagicError
+        If it cannot be written.
+    """
+    name = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError as error:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        raise unusable(path, error) from error
 
 
 def unusable(path: Path, error: OSError) -> EnvdMagicError:

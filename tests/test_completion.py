@@ -9,6 +9,7 @@ from flytekit import ImageSpec
 from IPython.core.completer import provisionalcompleter
 
 from envd_magic.interactive.commands import COMMANDS, overview
+from envd_magic.interactive.contexts import context_parser
 from envd_magic.interactive.hover import help_at
 from envd_magic.interactive.options import build_parser
 from envd_magic.records import history
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 OPTIONS = set(build_parser().options)
 FILES = {"code/", "data.csv", "reqs.txt"}
+CONTEXTS = {"default", "flyte-sandbox"}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,12 @@ def offered(ip: Any, text: str) -> set[str]:
         ("%envd history --remove=|", {"7"}),
         ("%envd history 7|", {"7"}),
         ("%envd pin tr|", {"trainer"}),
+        ("%envd context re|", {"remove"}),
+        ("%envd context check |", CONTEXTS | set(context_parser().options)),
+        ("%envd context add x --builder k|", {"kube-pod"}),
+        ("%envd context add x --certificates co|", {"code/"}),
+        ("%envd run --context flyte|", {"flyte-sandbox"}),
+        ("%envd verify trainer --context d|", {"default"}),
     ],
 )
 def test_words_of_commands_for_what_is_kept_are_offered(
@@ -75,6 +83,12 @@ def test_words_of_commands_for_what_is_kept_are_offered(
 ) -> None:
     monkeypatch.setattr(history, "entries", lambda: [history.Entry(7, 0.0, "x", "", {})])
     assert offered(ip, line) == there
+
+
+def test_a_key_press_is_no_place_for_an_error_about_contexts(ip: Any, tmp_path: Path) -> None:
+    (tmp_path / "home/data").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "home/data/contexts.json").write_text("nonsense")
+    assert offered(ip, "%envd context check x|") == {"x"}
 
 
 @pytest.mark.parametrize("line", ["%%envd_build --|", "%%envd_build trainer --|\nImageSpec()"])

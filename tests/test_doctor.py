@@ -333,7 +333,7 @@ def test_another_processor_has_to_be_emulated(short: Path, monkeypatch: pytest.M
 def test_a_context_that_is_not_there_is_told_with_how_to_make_it() -> None:
     told = found(Subject(context="nowhere"))
     assert "There is no envd context 'nowhere'" in told["context"].text
-    assert told["context"].fix == "envd context create --name nowhere --builder …"
+    assert told["context"].fix == "envd-magic context add nowhere --builder …"
     assert "loopback" not in told
 
 

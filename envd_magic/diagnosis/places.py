@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion
 
 from envd_magic.diagnosis.view import Place, groups, normal
-from envd_magic.envd.home import SANDBOX_REGISTRY
+from envd_magic.envd.contexts import SANDBOX_REGISTRY
 from envd_magic.spec.requirement import requirement_name
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def proxy(machine: Machine, subject: Subject) -> Iterator[Finding]:
     env = subject.asked.env or {}
     here, build = _set(os.environ), _set(env)
     try:
-        facts: Facts | None = machine.facts.get()
+        facts: Facts | None = machine.facts(subject)
     except EnvdMagicError:
         facts = None
     engine = _of_engine(facts)
@@ -101,12 +101,12 @@ def _registry(here: list[str], subject: Subject) -> Iterator[Finding]:
             yield Finding("proxy", WARNING, text, f'export NO_PROXY="$NO_PROXY,{name}"')
 
 
-def binder(machine: Machine, _subject: Subject) -> Iterator[Finding]:
+def binder(machine: Machine, subject: Subject) -> Iterator[Finding]:
     """Is this Binder, where no engine can be?"""
     if not any(name.startswith("BINDER_") for name in os.environ):
         return
     try:
-        machine.facts.get()
+        machine.facts(subject)
     except EnvdMagicError:
         text = (
             "here is no engine, and none can be started: nothing is built; preview, plan, check, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,13 @@ from envd_magic.doctor.disk import NEEDED, room
 from envd_magic.doctor.finding import FAIL, OK, WARNING, Finding
 from envd_magic.engine.client import OLDEST_API
 from envd_magic.engine.images import same_platform
-from envd_magic.errors import EnvdMagicError
+from envd_magic.errors import ContextError, EnvdMagicError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from envd_magic.doctor.subject import Facts, Machine, Subject
+    from envd_magic.envd.home import Home
 
 # Names of processors: as the kernel has them, as images have them.
 _NAMES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
@@ -29,20 +29,25 @@ _JOIN = 'sudo usermod -aG docker "$USER"'
 _EMULATE = "docker run --privileged --rm tonistiigi/binfmt --install all"
 
 
-def engine(machine: Machine, _subject: Subject) -> Iterator[Finding]:
+def engine(machine: Machine, subject: Subject) -> Iterator[Finding]:
     """Does an engine answer, and is it new enough?"""
     try:
-        facts = machine.facts.get()
+        facts = machine.facts(subject)
     except EnvdMagicError as error:
-        homes = []
-        with suppress(EnvdMagicError):
-            homes = [machine.home(one) for one in machine.subjects]
-        if not homes or any(home.has_engine for home in homes):
+        try:
+            home: Home | None = machine.home(subject)
+        except ContextError:
+            # Which engine is meant is not known; the check of the context tells.
+            return
+        except EnvdMagicError:
+            # There is no envd.
+            home = None
+        if home is None or home.has_engine:
             if "to the group docker" not in str(error):
                 raise
             yield Finding("engine", FAIL, str(error), _JOIN)
             return
-        text = f"not needed: the builder {homes[0].builder} makes and pushes images by itself"
+        text = f"not needed: the builder {home.builder} makes and pushes images by itself"
         yield Finding("engine", OK, text)
         return
     oldest = ".".join(map(str, OLDEST_API))
@@ -50,9 +55,9 @@ def engine(machine: Machine, _subject: Subject) -> Iterator[Finding]:
     yield Finding("engine", OK, f"{has} ({oldest} or later is needed) at {facts.address}")
 
 
-def disk(machine: Machine, _subject: Subject) -> Iterator[Finding]:
+def disk(machine: Machine, subject: Subject) -> Iterator[Finding]:
     """Has the engine room for images?"""
-    facts = machine.facts.get()
+    facts = machine.facts(subject)
     root = Path(str(facts.info.get("DockerRootDir") or "/var/lib/docker"))
     if not facts.is_local or not _is_there(root):
         # Of another machine, or of a virtual one on this.
@@ -70,7 +75,7 @@ def _is_there(path: Path) -> bool:
 
 def platform(machine: Machine, subject: Subject) -> Iterator[Finding]:
     """Does the engine run, or emulate, what is built for?"""
-    facts = machine.facts.get()
+    facts = machine.facts(subject)
     if not machine.home(subject).has_engine:
         return
     own = f"linux/{_own(facts)}"

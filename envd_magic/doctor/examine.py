@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from envd_magic.doctor import around, disk, engine, programs, registries
+from envd_magic.doctor import around, builders, disk, engine, programs, registries
 from envd_magic.doctor.finding import FAIL, WARNING, Finding
 from envd_magic.doctor.subject import Machine, Subject
 from envd_magic.errors import EnvdMagicError
@@ -17,7 +17,7 @@ from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import Secrets, spec_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 # Seconds that a check may take. A new envd home makes a key, which takes a while.
 _LIMIT, _LONG_LIMIT = 12.0, 60.0
@@ -54,9 +54,9 @@ CHECKS: tuple[Check, ...] = (
     Check("envd", programs.envd),
     Check("flytekit", programs.flytekit),
     Check("context", programs.context, each=True, needs=("envd",), seconds=_LONG_LIMIT),
-    Check("builder", programs.builder, each=True, needs=("context",), seconds=_LONG_LIMIT),
-    Check("engine", engine.engine),
-    Check("engine's disk", engine.disk, needs=("engine",)),
+    Check("builder", builders.builder, each=True, needs=("context",), seconds=_LONG_LIMIT),
+    Check("engine", engine.engine, each=True),
+    Check("engine's disk", engine.disk, each=True, needs=("engine",)),
     Check("platform", engine.platform, each=True, needs=("engine", "context")),
     Check("registry", registries.registry, each=True),
     Check("base image", registries.base_image, each=True),
@@ -85,13 +85,21 @@ class _Run:
         done.put(self)
 
 
-def examine(subjects: Sequence[Subject] = ()) -> list[Finding]:
+#: Those that tell whether a context can be used.
+OF_CONTEXTS = ("envd", "context", "builder", "engine")
+
+
+def examine(
+    subjects: Sequence[Subject] = (), names: Collection[str] | None = None
+) -> list[Finding]:
     """Look at all that the builds of some specs need.
 
     Parameters
     ----------
     subjects
         None of them stands for flytekit's default image.
+    names
+        Names of the checks; None takes all.
 
     Returns
     -------
@@ -103,6 +111,7 @@ def examine(subjects: Sequence[Subject] = ()) -> list[Finding]:
     runs = [
         _Run(check, subject)
         for check in CHECKS
+        if names is None or check.name in names
         for subject in (subjects if check.each else subjects[:1])
     ]
     try:

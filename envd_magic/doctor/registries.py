@@ -41,7 +41,7 @@ def registry(machine: Machine, subject: Subject) -> Iterator[Finding]:
     # What follows the host is the beginning of the repository.
     image = f"{spec.registry}/{spec.name}:doctor"
     host = registry_of(image)
-    engine = machine.engine_if_there()
+    engine = machine.engine_if_there(subject)
     doing = f"reach the registry {host}"
     try:
         repository = Repository(
@@ -52,7 +52,7 @@ def registry(machine: Machine, subject: Subject) -> Iterator[Finding]:
         yield _refused(host, error)
         return
     yield _reached(host, asks_login=repository.asks_login)
-    if LOOPBACK.fullmatch(host) and engine is not None and not machine.facts.get().is_local:
+    if LOOPBACK.fullmatch(host) and engine is not None and not machine.facts(subject).is_local:
         yield Finding(
             "registry",
             WARNING,
@@ -90,7 +90,7 @@ def _fix(said: str, host: str) -> str:
 def base_image(machine: Machine, subject: Subject) -> Iterator[Finding]:
     """Is the base image there, for each platform?"""
     name = base_name(subject.lowest)
-    engine = machine.engine_if_there()
+    engine = machine.engine_if_there(subject)
     there = images.inspect(engine, name) if engine is not None else None
     missing = [
         wanted

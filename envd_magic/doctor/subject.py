@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.envd.home import SANDBOX_REGISTRY, open_home
+from envd_magic.envd.contexts import SANDBOX_REGISTRY, engine_address
+from envd_magic.envd.home import open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.spec.problems import Problem
@@ -129,7 +130,7 @@ class Once(Generic[Value]):
 
 
 class Machine:
-    """The machine, its engine and its envd, as checks see them side by side.
+    """The machine, its engines and its envd, as checks see them side by side.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ class Machine:
     def __init__(self, subjects: Sequence[Subject]) -> None:
         self.subjects = subjects
         self.program = Once(find_envd)
-        self.facts = Once(self._ask)
+        self._facts = {one.context: Once(self._asker(one)) for one in subjects}
         self._homes = {self._key(one): Once(self._opener(one)) for one in subjects}
         self._engines: list[Engine] = []
 
@@ -154,29 +155,42 @@ class Machine:
         """
         return self._homes[self._key(subject)].get()
 
-    def engine(self) -> Engine:
+    def facts(self, subject: Subject) -> Facts:
+        """Give what the engine of a build says of itself.
+
+        Raises
+        ------
+        EnvdMagicError
+            If it does not answer, or the contexts that were added cannot be read.
+        """
+        return self._facts[subject.context].get()
+
+    def engine(self, subject: Subject) -> Engine:
         """Give a connection for one check; it is closed when all are done."""
-        engine = Engine(seconds=ANSWER)
+        engine = Engine(engine_address(subject.context), seconds=ANSWER)
         self._engines.append(engine)
         return engine
 
-    def engine_if_there(self) -> Engine | None:
+    def engine_if_there(self, subject: Subject) -> Engine | None:
         """Give a connection, None where no engine answers."""
         try:
-            self.facts.get()
+            self.facts(subject)
         except EnvdMagicError:
             return None
-        return self.engine()
+        return self.engine(subject)
 
     def close(self) -> None:
         """Close all connections."""
         for engine in self._engines:
             engine.close()
 
-    def _ask(self) -> Facts:
-        engine = self.engine()
-        with explained("ask the engine what it is"):
-            return Facts(engine.api.version(), engine.api.info(), engine.address)
+    def _asker(self, subject: Subject) -> Callable[[], Facts]:
+        def ask() -> Facts:
+            engine = self.engine(subject)
+            with explained("ask the engine what it is"):
+                return Facts(engine.api.version(), engine.api.info(), engine.address)
+
+        return ask
 
     def _key(self, subject: Subject) -> tuple[str, bool]:
         return subject.context or "", subject.asked.registry == SANDBOX_REGISTRY

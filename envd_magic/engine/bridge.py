@@ -13,17 +13,18 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Union
 from urllib.parse import urlsplit
 
 from envd_magic.errors import EngineError
 from envd_magic.owner import private_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+#: What ends with a bridge: a process, or what a function ends.
+Held = Union["subprocess.Popen[bytes]", Callable[[], None]]
 # Seconds for ssh to find the other machine, and to end when it is told to.
 _CONNECT = 20
 _PATIENCE = 2
@@ -45,7 +46,8 @@ class Bridge:
         self._folder = Path(tempfile.mkdtemp(prefix=f"envd_magic-{private_name()}-"))
         self.path = self._folder / "s"
         self.said = ""
-        self._open: set[socket.socket | subprocess.Popen[bytes]] = set()
+        self._open: set[Held] = set()
+        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,14 +58,14 @@ class Bridge:
             self.close()
             raise EngineError(f"No socket can be made in {self._folder}: {error}") from error
         self._listener.listen(64)
-        threading.Thread(target=self._serve, name="envd_magic-bridge", daemon=True).start()
+        self._begin(self._serve, "envd_magic-bridge")
 
     @property
     def address(self) -> str:
         """As ``DOCKER_HOST`` has it."""
         return f"unix://{self.path}"
 
-    def keep(self, held: socket.socket | subprocess.Popen[bytes]) -> None:
+    def keep(self, held: Held) -> None:
         """Have something end with the bridge."""
         with self._lock:
             self._open.add(held)
@@ -71,13 +73,13 @@ class Bridge:
         if closed:
             _end(held)
 
-    def drop(self, held: socket.socket | subprocess.Popen[bytes]) -> None:
+    def drop(self, held: Held) -> None:
         """Forget what has ended."""
         with self._lock:
             self._open.discard(held)
 
     def close(self) -> None:
-        """End every connection, and listen no more."""
+        """End every connection and every thread, and listen no more."""
         with self._lock:
             self._closed = True
             held, self._open = self._open, set()
@@ -87,7 +89,25 @@ class Bridge:
         self._listener.close()
         for one in held:
             _end(one)
+        self._join(time.monotonic() + _PATIENCE)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _join(self, deadline: float) -> None:
+        while running := [one for one in tuple(self._threads) if one.is_alive()]:
+            if (left := deadline - time.monotonic()) <= 0:
+                return
+            running[0].join(left)
+
+    def _begin(self, do: Callable[..., None], name: str, *arguments: object) -> None:
+        def run() -> None:
+            try:
+                do(*arguments)
+            finally:
+                self._threads.discard(thread)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -95,9 +115,7 @@ class Bridge:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(
-                target=self._one, args=(connection,), name="envd_magic-bridged", daemon=True
-            ).start()
+            self._begin(self._one, "envd_magic-bridged", connection)
 
     def _one(self, connection: socket.socket) -> None:
         try:
@@ -110,10 +128,9 @@ class Bridge:
         connection.close()
 
 
-def _end(held: socket.socket | subprocess.Popen[bytes]) -> None:
-    if isinstance(held, socket.socket):
-        with suppress(OSError):
-            held.shutdown(socket.SHUT_RDWR)
+def _end(held: Held) -> None:
+    if not isinstance(held, subprocess.Popen):
+        held()
         return
     held.terminate()
     try:

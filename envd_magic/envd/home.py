@@ -21,18 +21,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envd_magic.envd.contexts import (
+    SANDBOX_BUILDER,
+    SANDBOX_CONTEXT,
+    Context,
+    added_context,
+    added_contexts,
+    choose_context,
+)
+from envd_magic.envd.program import find_envd
 from envd_magic.errors import ContextError
-from envd_magic.paths import cache_folder, unusable
+from envd_magic.paths import cache_folder, write_whole
+from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from envd_magic.engine.address import Address
     from envd_magic.envd.program import Program
-
-SANDBOX_REGISTRY = "localhost:30000"
-SANDBOX_CONTEXT = "flyte-sandbox"
-SANDBOX_BUILDER = "tcp://localhost:30003"
-CONTEXT_VARIABLE = "FLYTE_ENVD_CONTEXT"
 
 _STATE = Path(".config/envd")
 _CONTAINERS = Path(".config/containers")
@@ -55,12 +61,15 @@ class Home:
         Kind of its builder, as "moby-worker" or "tcp".
     address
         Address of its builder, "" if it has none.
+    certificates
+        Folder of a client's certificates that the builder wants, "" if it wants none.
     """
 
     path: Path
     context: str
     builder: str
     address: str = ""
+    certificates: str = ""
 
     @property
     def has_engine(self) -> bool:
@@ -84,10 +93,9 @@ class Home:
         telemetry
             True lets envd tell its makers of what it does.
         """
-        user = Path.home()
         environment = {
-            "DOCKER_CONFIG": str(user / ".docker"),
-            "KUBECONFIG": str(user / ".kube/config"),
+            "DOCKER_CONFIG": str(Path.home() / ".docker"),
+            **kube_variables(),
             **os.environ,
             **(docker or {}),
             "HOME": str(self.path),
@@ -108,7 +116,7 @@ class Home:
         folder = self.path / _CONTAINERS / "registries.conf.d"
         path = folder / f"envd_magic-{re.sub('[^0-9A-Za-z]', '_', registry)}.conf"
         if not path.exists():
-            _write(path, f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n'.encode())
+            write_whole(path, f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n'.encode())
 
 
 def open_home(program: Program, context: str | None = None, registry: str | None = None) -> Home:
@@ -129,33 +137,68 @@ def open_home(program: Program, context: str | None = None, registry: str | None
     ContextError
         If there is no such context.
     """
-    wanted = context or os.environ.get(CONTEXT_VARIABLE) or ""
-    if not wanted and registry == SANDBOX_REGISTRY:
-        wanted = SANDBOX_CONTEXT
+    wanted = choose_context(context, registry).name
+    return _open(program, wanted, added_context(wanted))
+
+
+def named_engine(asked: str | None) -> Address | None:
+    """Give the engine of the chosen context, None if that is the one of docker's command line.
+
+    Raises
+    ------
+    EnvdMagicError
+        If there is no such context.
+    """
+    name = choose_context(asked).name
+    context = added_context(name)
+    if context is None and name:
+        # Where a name is mistyped, nothing is to happen in another engine than is meant.
+        open_home(find_envd(), name)
+    return None if context is None else context.engine
+
+
+def user_contexts(program: Program) -> list[Context]:
+    """List the contexts that the user's envd has."""
+    home = _open(program, "", None)
+    return [
+        Context(name, builder, address.removeprefix(f"{builder}://"), current=current)
+        for name, (builder, address, current) in _contexts(program, home.path).items()
+    ]
+
+
+def _open(program: Program, wanted: str, added: Context | None) -> Home:
     user = Path.home()
     contexts = _read(user / _STATE / "contexts")
-    key = hashlib.sha256(b"\0".join([b"2", program.version.encode(), wanted.encode(), contexts]))
+    parts = [b"3", program.version.encode(), wanted.encode(), repr(added).encode(), contexts]
+    key = hashlib.sha256(b"\0".join(parts))
     homes = cache_folder() / "envd"
     path = homes / key.hexdigest()[:16]
     if not (path / "context").exists():
         with _lock(homes):
             if not (path / "context").exists():
-                _make(path, program, wanted, contexts)
+                _make(path, program, wanted, contexts, added)
     _link_containers(path, user)
     name, builder, address = (path / "context").read_text("utf-8").split("\n")[:3]
-    return Home(path, name, builder, address)
+    return Home(path, name, builder, address, added.certificates if added is not None else "")
+
+
+def kube_variables() -> dict[str, str]:
+    """Give what lets kubectl find the user's own settings, whatever HOME is."""
+    return {"KUBECONFIG": str(Path.home() / ".kube/config")}
 
 
 def known_contexts() -> list[str]:
     """Names of the contexts that the user has, as far as an envd home knows them already."""
     homes = cache_folder() / "envd"
-    found = {"default", SANDBOX_CONTEXT}
+    found = {"default", SANDBOX_CONTEXT, *added_contexts()}
     for path in homes.glob("*/contexts"):
         found.update(path.read_text("utf-8").split("\n"))
     return sorted(found - {""})
 
 
-def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
+def _make(
+    path: Path, program: Program, wanted: str, contexts: bytes, added: Context | None
+) -> None:
     """Set up a home beside its place, then move it there."""
     for left in path.parent.glob("new-*"):
         # Whoever makes a home holds the lock: this one was killed.
@@ -165,18 +208,18 @@ def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
         state = new / _STATE
         state.mkdir(parents=True, mode=0o700)
         if contexts:
-            _write(state / "contexts", contexts)
+            write_whole(state / "contexts", contexts)
         for name in _KEYS:
             if (kept := path.parent / name).exists():
                 shutil.copy2(kept, state / name)
-        listed = _choose(program, new, wanted)
+        listed = _choose(program, new, wanted, added)
         current = next((name for name, (_, _, used) in listed.items() if used), "default")
         builder, address, _ = listed.get(current, ("moby-worker", "", True))
         for name in _KEYS:
             if not (kept := path.parent / name).exists() and (state / name).exists():
                 shutil.copy2(state / name, kept)
-        _write(new / "contexts", "\n".join(listed).encode())
-        _write(new / "context", f"{current}\n{builder}\n{address}\n".encode())
+        write_whole(new / "contexts", "\n".join(listed).encode())
+        write_whole(new / "context", f"{current}\n{builder}\n{address}\n".encode())
         if path.exists():
             shutil.rmtree(path)
         new.rename(path)
@@ -185,23 +228,44 @@ def _make(path: Path, program: Program, wanted: str, contexts: bytes) -> None:
         raise
 
 
-def _choose(program: Program, home: Path, wanted: str) -> dict[str, tuple[str, str, bool]]:
-    """Make a context the current one, and the Flyte sandbox's if that is wanted and missing."""
+def _choose(
+    program: Program, home: Path, wanted: str, added: Context | None
+) -> dict[str, tuple[str, str, bool]]:
+    """Make a context the current one; one that was added here, or the sandbox's, is made first."""
     listed = _contexts(program, home)
     if not wanted:
         return listed
-    if wanted in listed:
+    if wanted in listed and added is not None:
+        raise ContextError(
+            f"The context {wanted} is your envd's own, and was added here too. Remove one: "
+            f"envd-magic context remove {shlex.quote(wanted)}"
+        )
+    if added is not None:
+        create_context(program, home, added)
+    elif wanted in listed:
         _envd(program, home, "context", "use", "--name", wanted)
     elif wanted == SANDBOX_CONTEXT:
-        address = SANDBOX_BUILDER.removeprefix("tcp://")
-        words = ["create", "--name", wanted, "--builder", "tcp", "--builder-address", address]
-        _envd(program, home, "context", *words, "--use")
+        create_context(
+            program, home, Context(wanted, "tcp", SANDBOX_BUILDER.removeprefix("tcp://"))
+        )
     else:
+        known = {*listed, *added_contexts()}
+        meant = close(wanted, known)
         raise ContextError(
-            f"There is no envd context {wanted!r}. There is: {', '.join(sorted(listed))}. "
-            f"Make it with: envd context create --name {shlex.quote(wanted)} --builder …"
+            f"There is no envd context {wanted!r}. There is: {', '.join(sorted(known))}. "
+            + (f"Did you mean {meant!r}? " if meant else "")
+            + f"Add it with: envd-magic context add {shlex.quote(wanted)} --builder …"
         )
     return _contexts(program, home)
+
+
+def create_context(program: Program, home: Path, context: Context) -> None:
+    """Make a context in a home of ours, and the current one there."""
+    words = ["create", "--name", context.name, "--builder", context.builder]
+    # envd itself finds an engine by DOCKER_HOST alone.
+    if context.address and context.builder != "moby-worker":
+        words += ["--builder-address", context.address]
+    _envd(program, home, "context", *words, "--use")
 
 
 def _contexts(program: Program, home: Path) -> dict[str, tuple[str, str, bool]]:
@@ -257,20 +321,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by nobody else."""
-    name = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError as error:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)
-        raise unusable(path, error) from error
 
 
 @contextmanager

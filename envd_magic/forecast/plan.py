@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from envd_magic.engine import containers, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
+from envd_magic.envd.contexts import engine_address
 from envd_magic.envd.home import open_home
 from envd_magic.envd.llb import operations
 from envd_magic.envd.program import find_envd
@@ -66,7 +67,7 @@ def _plan(prepared: Prepared, options: Options) -> Plan:
     if prepared.base is not None:
         base = _plan(prepared.base, replace(options, force=False, no_cache=False))
     with ExitStack() as stack:
-        engine = stack.enter_context(closing(Engine()))
+        engine = stack.enter_context(closing(Engine(engine_address(options.context))))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="envd_magic-plan-"))
         planner = _Planner(prepared, options, engine, Path(folder))
         stack.callback(planner.close)

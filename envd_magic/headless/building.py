@@ -157,6 +157,17 @@ def unasked(context: str | None) -> Namespace:
     return Namespace(**{**vars(_NOTHING), "context": context, "incremental": None, "record": False})
 
 
+def context_of(definition: Definition, asked: str | None) -> str | None:
+    """Give the envd context that a build of a definition takes; what is asked for counts first.
+
+    Raises
+    ------
+    EnvdMagicError
+        If a setting is none.
+    """
+    return _options(definition, unasked(asked)).context
+
+
 def _names_files(spec: ImageSpec) -> bool:
     base = spec.base_image
     own = any(getattr(spec, name) for name in _PATHS)

@@ -11,6 +11,7 @@ import click
 
 from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
+from envd_magic.headless import apart, contexts
 
 if TYPE_CHECKING:
     from envd_magic.headless.find import Source
@@ -276,12 +277,14 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
 @_execute
 @_timeout
 @_json
+@_context
 @click.option("--image", metavar="IMAGE", help="Look at this image in place of the file's one.")
-def verify(
+def verify(  # noqa: PLR0913
     paths: tuple[Path, ...],
     execute: bool,  # noqa: FBT001
     timeout: int,
     as_json: bool,  # noqa: FBT001
+    context: str | None,
     image: str | None,
 ) -> None:
     """Compare what each image was asked to be with what is there.
@@ -293,7 +296,7 @@ def verify(
 
     bad = False
     sources = _sources(paths, execute=execute, timeout=timeout)
-    for text in verifications(sources, image, as_json=as_json):
+    for text in verifications(sources, image, context, as_json=as_json):
         click.echo(text.text, err=text.is_error and not as_json)
         bad = bad or text.is_bad or text.is_error
     sys.exit(FOUND if bad else OK)
@@ -358,42 +361,5 @@ def report(file: Path, number: int | None, context: str | None) -> None:
     click.echo(f"Saved {file}; the doctor: {counted(found)}", err=True)
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, max=1e6),
-    default=1.0,
-    show_default=True,
-    metavar="N",
-    help="N times as fast as it was; 0 shows the end at once.",
-)
-def replay(file: Path, speed: float) -> None:
-    """Show the recording of a build, as it was."""
-    from envd_magic.headless.progress import one_screen
-    from envd_magic.records.recording import read_recording
-    from envd_magic.view.replay import replay as show
-
-    show(read_recording(file), one_screen(), speed)
-
-
-@main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
-@click.option("--no-python", is_flag=True, help="Leave python_version to the base image.")
-def freeze(paths: tuple[Path, ...], no_python: bool) -> None:  # noqa: FBT001
-    """Print an ImageSpec of what notebooks and Python files import; they are not run.
-
-    Versions are those that are installed beside envd-magic.
-    """
-    from envd_magic.freeze.frozen import freeze_sources, with_flytekit
-    from envd_magic.headless.find import files_of, inside, sources_of
-    from envd_magic.spec.source import format_spec
-
-    files = files_of(paths)
-    texts = [text for path in files for text in sources_of(path)]
-    # Modules beside the first file are the user's own.
-    with inside(files[0].resolve().parent if files else Path.cwd()):
-        frozen = with_flytekit(freeze_sources(texts))
-    click.echo(format_spec(frozen.spec(python=not no_python)))
-    for note in frozen.notes:
-        click.echo(f"# note: {note}", err=True)
+for _command in (contexts.context, apart.freeze, apart.replay):
+    main.add_command(_command)

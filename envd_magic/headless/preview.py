@@ -108,9 +108,11 @@ def planned(options: Options) -> Show:
 
     def show(definition: Definition, variable: str, spec: ImageSpec, as_json: bool) -> str:  # noqa: FBT001
         from envd_magic.forecast.plan import make_plan
+        from envd_magic.headless.building import context_of
         from envd_magic.view.plans import plan_text
 
-        plan = make_plan(spec, options)
+        context = context_of(definition, options.context)
+        plan = make_plan(spec, replace(options, context=context))
         if as_json:
             return json.dumps({**place(definition, variable), **plan.to_json()})
         return f"# {definition.where}: {variable}\n{plan_text(plan)}\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.freeze.imports import imported
+from envd_magic.headless.building import context_of
 from envd_magic.headless.check import error_finding
 from envd_magic.headless.find import inside, sources_of
 from envd_magic.headless.preview import Text, error_text
@@ -16,15 +18,15 @@ from envd_magic.view.cards import verification_card
 from envd_magic.view.text import card_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from flytekit import ImageSpec
+    from collections.abc import Callable, Iterator, Sequence
 
     from envd_magic.headless.find import Definition, Source
     from envd_magic.verification.result import Verification
 
 
-def verifications(sources: Sequence[Source], image: str | None, *, as_json: bool) -> Iterator[Text]:
+def verifications(
+    sources: Sequence[Source], image: str | None, context: str | None, *, as_json: bool
+) -> Iterator[Text]:
     """Give what came of each image, and why nothing did where that is not known.
 
     Parameters
@@ -33,6 +35,8 @@ def verifications(sources: Sequence[Source], image: str | None, *, as_json: bool
         The files.
     image
         Name or ID of an image to look at in place of the only one that they define.
+    context
+        Name of the envd context; None takes that of each cell.
     as_json
         True gives an object a line.
 
@@ -53,24 +57,28 @@ def verifications(sources: Sequence[Source], image: str | None, *, as_json: bool
     for source, one in definitions:
         if not one.is_preview:
             with inside(source.folder):
-                texts = list(_definition(one, image, as_json=as_json))
+                texts = list(_definition(one, image, context, as_json=as_json))
             yield from texts
 
 
-def _definition(definition: Definition, image: str | None, *, as_json: bool) -> Iterator[Text]:
+def _definition(
+    definition: Definition, image: str | None, context: str | None, *, as_json: bool
+) -> Iterator[Text]:
     if definition.error is not None:
         for finding in error_finding(definition, definition.error):
             yield error_text(finding, as_json=as_json)
+    context = context_of(definition, context)
+    modules = imported(sources_of(Path(definition.path.name)))
     for variable, spec in definition.images():
-        yield from _image(definition, variable, spec, image, as_json=as_json)
+        verify = partial(verify_spec, spec, image, modules, context=context)
+        yield from _image(definition, variable, verify, as_json=as_json)
 
 
 def _image(
-    definition: Definition, variable: str, spec: ImageSpec, image: str | None, *, as_json: bool
+    definition: Definition, variable: str, verify: Callable[[], Verification], *, as_json: bool
 ) -> Iterator[Text]:
-    modules = imported(sources_of(Path(definition.path.name)))
     try:
-        found = verify_spec(spec, image, modules)
+        found = verify()
     except EnvdMagicError as error:
         for finding in error_finding(definition, error):
             yield error_text(finding, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -15,10 +16,11 @@ from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flytekit import ImageSpec
 
+    from envd_magic.engine.client import Engine
     from envd_magic.interactive.settings import Settings
     from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.stop import Stop
@@ -176,3 +178,29 @@ def build_options(options: argparse.Namespace, settings: Settings, stop: Stop) -
         recordings=settings.setting("recordings"),
         pickled=True,
     )
+
+
+@contextmanager
+def engine_of(settings: Settings, context: str | None) -> Iterator[Engine]:
+    """Give the engine that builds land in.
+
+    Parameters
+    ----------
+    settings
+        Those that count where nothing is asked for.
+    context
+        Name of the envd context that is asked for.
+
+    Raises
+    ------
+    EnvdMagicError
+        If there is no such context.
+    """
+    from envd_magic.engine.client import Engine
+    from envd_magic.envd.home import named_engine
+
+    engine = Engine(named_engine(context or settings.setting("context")))
+    try:
+        yield engine
+    finally:
+        engine.close()

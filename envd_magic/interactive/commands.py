@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from envd_magic.interactive import examining, fixing, frozen, kept, planned, verifying
+from envd_magic.interactive import contexts, examining, fixing, frozen, kept, planned, verifying
 from envd_magic.interactive import options as parsers
-from envd_magic.interactive.choose import chosen_specs, configured, is_name
+from envd_magic.interactive.choose import chosen_specs, configured, engine_of, is_name
 from envd_magic.spec.tag import image_name
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from envd_magic.engine.catalog import BuiltImage
-    from envd_magic.engine.client import Engine
     from envd_magic.interactive.jobs import Job
     from envd_magic.interactive.options import MagicParser
     from envd_magic.magic import EnvdMagic
@@ -139,22 +137,11 @@ def log_files(magic: EnvdMagic, build: str | None, command: str) -> dict[str, Pa
     return found
 
 
-@contextmanager
-def _engine() -> Iterator[Engine]:
-    from envd_magic.engine.client import Engine
-
-    engine = Engine()
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def _images(_magic: EnvdMagic, options: argparse.Namespace) -> None:
+def _images(magic: EnvdMagic, options: argparse.Namespace) -> None:
     from envd_magic.engine.catalog import built_images, outdated, remove
     from envd_magic.view.images import images_text
 
-    with _engine() as engine:
+    with engine_of(magic, options.context) as engine:
         images = built_images(engine, options.name)
         chosen = _named(images, options.remove or [])
         if options.keep is not None or options.older_than is not None:
@@ -203,7 +190,7 @@ def _run(magic: EnvdMagic, options: argparse.Namespace) -> None:
     if not options.command:
         raise UsageError("%envd run: no command; as in: %envd run SPEC python --version")
     image = _image(magic, options.spec)
-    with _engine() as engine, Batches() as output:
+    with engine_of(magic, options.context) as engine, Batches() as output:
         if inspect(engine, image) is None:
             how = f"docker pull {image}" if image == options.spec else f"%envd build {options.spec}"
             raise UsageError(f"%envd run: {image} is not in the engine; first: {how}")
@@ -290,6 +277,7 @@ COMMANDS: dict[str, Command] = {
     "fix": _command(fixing.fix_parser, fixing.show_fix),
     "doctor": _command(examining.doctor_parser, examining.doctor),
     "verify": _command(verifying.verify_parser, verifying.verify),
+    "context": _command(contexts.context_parser, contexts.context),
     "run": _command(parsers.run_parser, _run),
     "log": _command(parsers.log_parser, _log),
     "images": _command(parsers.images_parser, _images),

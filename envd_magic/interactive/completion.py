@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 
 from envd_magic.interactive.commands import COMMANDS
 from envd_magic.interactive.options import MagicParser, build_parser
-from envd_magic.spec.names import INSTALLERS
+from envd_magic.spec.names import CONTEXT_ACTIONS, INSTALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ _COMMAND = re.compile(r"\s*%envd\s+(\S*)\Z")
 _COMMAND_LINE = re.compile(r"\s*%envd\s+(\w+)\s+(.*)$")
 _CELL = re.compile(r"%%envd_build(?=\s|$)")
 _PLATFORMS = ("linux/amd64", "linux/arm64")
-_PATHS = ("requirements", "registry_config", "source_root", "copy", "save")
+_PATHS = ("requirements", "registry_config", "source_root", "copy", "save", "certificates")
 _REPEATED = ("--remove", "--env")
 
 
@@ -109,6 +109,8 @@ class Completion:
         sources: dict[str, Callable[[], list[str]]] = {
             "file": lambda: _paths(written),
             "number": _past_builds,
+            "action": lambda: list(CONTEXT_ACTIONS),
+            "context": _contexts,
             "build": lambda: self._builds(prog, variables),
             "name": lambda: self._images(tags=False),
             "image": lambda: self._images(tags=True),
@@ -135,6 +137,7 @@ class Completion:
             "platform": lambda: list(_PLATFORMS),
             "registry": self._registries,
             "context": _contexts,
+            "builder": _builders,
             "base_image": lambda: self._of_specs("base_image"),
             "name": lambda: self._of_specs("name"),
             "remove": lambda: self._images(tags=True),
@@ -193,7 +196,7 @@ class Completion:
 
     def _registries(self) -> list[str]:
         from envd_magic.engine.seen import seen_registries
-        from envd_magic.envd.home import SANDBOX_REGISTRY
+        from envd_magic.envd.contexts import SANDBOX_REGISTRY
 
         try:
             own = self._magic.setting("registry")
@@ -204,16 +207,14 @@ class Completion:
 
     def _images(self, *, tags: bool) -> list[str]:
         from envd_magic.engine.catalog import built_images
-        from envd_magic.engine.client import Engine
-        from envd_magic.errors import EngineError
+        from envd_magic.errors import EnvdMagicError
+        from envd_magic.interactive.choose import engine_of
 
-        engine = Engine()
         try:
-            names = [name for image in built_images(engine) for name in image.names]
-        except EngineError:
+            with engine_of(self._magic, None) as engine:
+                names = [name for image in built_images(engine) for name in image.names]
+        except (EnvdMagicError, UsageError):
             return []  # there is nothing to offer, and a key press is no place for an error
-        finally:
-            engine.close()
         return names if tags else [name.rpartition(":")[0] for name in names]
 
 
@@ -229,10 +230,20 @@ def _past_builds() -> list[str]:
         return []  # as for the images
 
 
+def _builders() -> list[str]:
+    from envd_magic.envd.contexts import BUILDERS
+
+    return list(BUILDERS)
+
+
 def _contexts() -> list[str]:
     from envd_magic.envd.home import known_contexts
+    from envd_magic.errors import EnvdMagicError
 
-    return known_contexts()
+    try:
+        return known_contexts()
+    except (OSError, EnvdMagicError):
+        return []  # as for the images
 
 
 def _paths(written: str) -> list[str]:

@@ -10,7 +10,9 @@ from envd_magic.interactive.options import SPEC, MagicParser
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection, Sequence
 
+    from envd_magic.doctor.finding import Finding
     from envd_magic.doctor.subject import Subject
     from envd_magic.magic import EnvdMagic
 
@@ -35,22 +37,42 @@ def doctor_parser() -> MagicParser:
 def doctor(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """Examine, and show what was found."""
     from envd_magic.doctor.examine import examine
-    from envd_magic.view.display import choose_screen
-    from envd_magic.view.findings import examining_card, findings_card
 
     subjects = _subjects(magic, options)
     if options.json:
         for finding in examine(subjects):
             print(json.dumps(finding.to_json()))
         return
+    show_examined(magic, subjects)
+
+
+def show_examined(
+    magic: EnvdMagic, subjects: Sequence[Subject], names: Collection[str] | None = None
+) -> list[Finding]:
+    """Examine, show what was found, and give it.
+
+    Parameters
+    ----------
+    magic
+        Whose shell shows it.
+    subjects
+        What is to be built.
+    names
+        Names of the checks; None takes all.
+    """
+    from envd_magic.doctor.examine import examine
+    from envd_magic.view.display import choose_screen
+    from envd_magic.view.findings import examining_card, findings_card
+
     screen = choose_screen(magic.shell, _HINT)
     screen.update(examining_card(screen.hint))
     try:
-        found = examine(subjects)
+        found = examine(subjects, names)
     except KeyboardInterrupt:
         screen.finish(examining_card("stopped"))
         raise
     screen.finish(findings_card(found))
+    return found
 
 
 def _subjects(magic: EnvdMagic, options: argparse.Namespace) -> list[Subject]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from envd_magic.interactive.choose import chosen_specs, is_name
-from envd_magic.interactive.options import SPEC, MagicParser
+from envd_magic.interactive.options import SPEC, MagicParser, add_context
 
 if TYPE_CHECKING:
     import argparse
@@ -59,14 +59,14 @@ def pin_parser() -> MagicParser:
     )
     parser.add_argument("spec", metavar="SPEC", help=SPEC)
     parser.add_argument("variable", nargs="?", metavar="VARIABLE", help="bound to the pinned spec")
+    add_context(parser)
     return parser
 
 
 def pin(magic: EnvdMagic, options: argparse.Namespace) -> None:
     """Show a spec with what its image has, and bind it."""
-    from envd_magic.engine.client import Engine
     from envd_magic.engine.images import inspect
-    from envd_magic.interactive.choose import configured
+    from envd_magic.interactive.choose import configured, engine_of
     from envd_magic.spec.tag import image_name
     from envd_magic.verification.pinning import pinned
 
@@ -74,16 +74,13 @@ def pin(magic: EnvdMagic, options: argparse.Namespace) -> None:
     if specs.keys is not None:
         raise UsageError(f"%envd pin: {options.spec} holds several specs; take one of them")
     spec = specs.items[0][1]
-    engine = Engine()
-    try:
+    with engine_of(magic, options.context) as engine:
         image = image_name(spec)
         if inspect(engine, image) is None:
             raise UsageError(
                 f"%envd pin: {image} is not in the engine; first: %envd build {options.spec}"
             )
         found = pinned(spec, engine, image)
-    finally:
-        engine.close()
     _give(magic, "pin", found.spec, options.variable)
     for note in found.notes:
         print(f"# note: {note}")

@@ -234,6 +234,11 @@ def _add_spec_options(parser: MagicParser) -> None:
     add("--installer", choices=INSTALLERS, help="what installs Python packages (default: uv)")
 
 
+def add_context(parser: MagicParser) -> None:
+    """Add the option that says which engine is looked at."""
+    parser.add_argument("--context", metavar="NAME", help="look at the engine of this envd context")
+
+
 def add_build_choices(parser: MagicParser) -> None:
     """Add the options that decide what a build does."""
     add = parser.add_argument
@@ -327,6 +332,7 @@ def images_parser() -> MagicParser:
     add("--keep", type=count, metavar="N", help="of each name, remove all but the newest N")
     add("--older-than", type=count, metavar="DAYS", help="remove what is older")
     add("--dry-run", action="store_true", help="say what would be removed")
+    add_context(parser)
     return parser
 
 
@@ -338,7 +344,7 @@ def run_parser() -> MagicParser:
         "All that stands after SPEC is the command; quotes are handled as a shell would.",
         verbatim="command",
     )
-    parser.usage = "%%envd run [--env NAME=VALUE] SPEC COMMAND …"
+    parser.usage = "%%envd run [--env NAME=VALUE] [--context NAME] SPEC COMMAND …"
     parser.add_argument("spec", metavar="SPEC", help="a spec, or the name of an image")
     parser.add_argument(
         "--env",
@@ -347,6 +353,7 @@ def run_parser() -> MagicParser:
         metavar="NAME=VALUE",
         help="set a variable in the container; can be repeated",
     )
+    add_context(parser)
     return parser
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from envd_magic.interactive.choose import all_specs, chosen_specs, configured
-from envd_magic.interactive.options import SPEC, MagicParser
+from envd_magic.interactive.options import SPEC, MagicParser, add_context
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +32,7 @@ def verify_parser() -> MagicParser:
     add = parser.add_argument
     add("spec", metavar="SPEC", help=f"{SPEC}; or the name of an image that was built here")
     add("image", nargs="?", metavar="IMAGE", help="look at this image in place of the spec's")
+    add_context(parser)
     return parser
 
 
@@ -41,7 +42,8 @@ def verify(magic: EnvdMagic, options: argparse.Namespace) -> None:
 
     specs, image = _meant(magic, options)
     modules = imported_here(magic.shell)
-    found = [_shown(magic, spec, image, modules) for spec in specs]
+    context = options.context or magic.setting("context")
+    found = [_shown(magic, spec, image, modules, context) for spec in specs]
     for verification in found:
         required(verification)
 
@@ -99,7 +101,11 @@ def imported_here(shell: Any) -> frozenset[str]:
 
 
 def _shown(
-    magic: EnvdMagic, spec: ImageSpec, image: str | None, modules: frozenset[str]
+    magic: EnvdMagic,
+    spec: ImageSpec,
+    image: str | None,
+    modules: frozenset[str],
+    context: str | None,
 ) -> Verification:
     """Verify, and show how it goes and what came of it."""
     from envd_magic.api import refreshed
@@ -112,7 +118,7 @@ def _shown(
     title = image or str(spec.name)
     screen.update(Card("verifying", title, status=screen.hint))
     try:
-        found = verify_spec(refreshed(spec), image, modules)
+        found = verify_spec(refreshed(spec), image, modules, context=context)
     except BaseException as error:
         cause = spec_secrets(spec).mask(str(error)).partition("\n")[0]
         screen.finish(Card("unverified", title, cause=cause))

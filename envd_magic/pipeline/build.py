@@ -12,8 +12,10 @@ from envd_magic.engine import containers, finishing, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
 from envd_magic.engine.trust import with_whole_paths
+from envd_magic.envd.contexts import engine_address
 from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
+from envd_magic.envd.tunnel import reached
 from envd_magic.errors import BuildInterrupted
 from envd_magic.owner import private_name
 from envd_magic.pipeline import no_engine
@@ -111,7 +113,7 @@ class _Build:
             self.recipe.image, prepared.secrets, self.witness, options.log_folder, self.stop
         )
         self.log.recipe = self.recipe
-        self.engine = Engine()
+        self.engine = Engine(engine_address(options.context))
         self.private: list[str] = []
         self.digest = ""
         self.size = 0
@@ -156,7 +158,8 @@ class _Build:
         with alone(f"{self.recipe.image} {place}", self._wait) as turn:
             # What is built anew is not what another build has found done.
             self.taken = turn.before == self.recipe.digest() and not self.options.no_cache
-            result = self._alone(program, home)
+            with reached(program, home) as there:
+                result = self._alone(program, there)
             if result.status == "built":
                 turn.made(self.recipe.digest())
         return result

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from envd_magic.engine.client import Engine
+from envd_magic.envd.home import named_engine
 from envd_magic.errors import BuildInterrupted, VerifyError
 from envd_magic.pipeline.options import wants_push
 from envd_magic.pipeline.prepared import Prepared
@@ -26,6 +27,7 @@ def verify_spec(
     image: str | None = None,
     modules: Iterable[str] = (),
     stop: Stop | None = None,
+    context: str | None = None,
 ) -> Verification:
     """Compare what a spec asks for with what its image has.
 
@@ -39,18 +41,22 @@ def verify_spec(
         Modules that are to be imported as well, with dots.
     stop
         Ends it from another thread.
+    context
+        Name of an envd context, as for a build: it says which engine is looked at.
 
     Raises
     ------
     SpecError
         If the spec cannot be honoured: what it asks for is not known then.
+    ContextError
+        If there is no such context.
     EngineError
         If the engine cannot be asked.
     BuildInterrupted
         If the user stopped it.
     """
     stop = stop or Stop()
-    engine = Engine()
+    engine = Engine(named_engine(context))
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupts_raise())
         stack.callback(engine.close)

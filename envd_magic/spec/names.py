@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INSTALLERS = ("uv", "pip")
+#: What can be done with envd's contexts.
+CONTEXT_ACTIONS = ("list", "add", "check", "remove")
 
 
 def close(name: str, known: Iterable[str]) -> str | None:

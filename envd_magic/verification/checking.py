@@ -140,7 +140,8 @@ class _Look:
         # What is in the base image's own layers is nobody's of this spec.
         stands_on = base if base is not None and _stands_on(image, base) else None
         secrets = sought(self.spec, self.asked.inputs)
-        search = Search(image, secrets, len(stands_on.layers) if stands_on is not None else 0)
+        below = len(stands_on.layers) if stands_on is not None else 0
+        search = Search(image, secrets, below, self.engine.here())
         search.start()
         try:
             answer, items = self._compared(image, base, layers.entries(history))

@@ -16,6 +16,7 @@ from envd_magic.verification.search import needles
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from envd_magic.engine.address import Address
     from envd_magic.engine.images import ImageInfo
     from envd_magic.verification.places import Place
     from envd_magic.verification.sought import Sought
@@ -43,13 +44,21 @@ class Search:
         What is looked for.
     base_layers
         How many of its layers are the base image's: what is in those is nobody's of this spec.
+    address
+        Of the engine that has it.
     """
 
-    def __init__(self, image: ImageInfo, secrets: Sequence[Sought], base_layers: int) -> None:
+    def __init__(
+        self,
+        image: ImageInfo,
+        secrets: Sequence[Sought],
+        base_layers: int,
+        address: Address | None = None,
+    ) -> None:
         self._image = image
         self._base_layers = base_layers
         self._wanted = needles([one if not one.why else _nothing(one) for one in secrets])
-        self._engine = Engine()
+        self._engine = Engine(address)
         self._given_up = threading.Event()
         self._ended = threading.Event()
         self.found: list[Found] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -33,10 +34,10 @@ def update_envd(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) ->
 
 
 def make_context(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
-    """Make the context, or choose another."""
+    """Add the context, or choose another."""
     yield Fix(
-        "make the context, or name one that is there",
-        command=f"envd context create --name {match['what']} --builder …",
+        "add the context, or name one that is there",
+        command=f"envd-magic context add {shlex.quote(match['what'])} --builder …",
     )
 
 
@@ -56,7 +57,13 @@ def start_engine(_view: View, match: re.Match[str], _place: Place, _ask: Ask) ->
         yield Fix(f"start the engine on {host}: sudo systemctl start docker")
     else:
         yield Fix("start the engine", command="sudo systemctl start docker")
-    yield Fix("let DOCKER_HOST name an engine that runs", command="export DOCKER_HOST=…")
+    if context := groups(match).get("context"):
+        yield Fix(
+            f"let the context {context} name an engine that runs, or build without it",
+            command="envd-magic context",
+        )
+    else:
+        yield Fix("let DOCKER_HOST name an engine that runs", command="export DOCKER_HOST=…")
 
 
 def name_engine(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -88,7 +95,9 @@ def start_builder(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -
     if place.field == "registry":
         yield Fix("start Flyte's sandbox, which has the builder", command="flytectl demo start")
     else:
-        yield Fix("start the builder of the context, or choose another", command="envd context ls")
+        yield Fix(
+            "start the builder of the context, or choose another", command="envd-magic context"
+        )
 
 
 def make_room(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

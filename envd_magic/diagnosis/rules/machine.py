@@ -7,7 +7,10 @@ from envd_magic.diagnosis.fixes import machine
 from envd_magic.diagnosis.rule import Rule, nowhere, of
 
 # The address, and where it comes from.
-_NO_ENGINE = r"No Docker engine answers at (?P<what>\S+)(?: \([^)\n]*\))?"
+_NO_ENGINE = (
+    r"No Docker engine answers at (?P<what>the default socket|\S+)"
+    r"(?: \((?:the context (?P<context>[^)\n]+)|[^)\n]*)\))?"
+)
 
 BOOTSTRAP: tuple[Rule, ...] = (
     Rule(
