@@ -105,3 +105,14 @@ def test_a_login_of_a_file_is_in_no_change(spec: ImageSpec, tmp_path: Path) -> N
     assert one.where == "r.txt, line 1"
     assert "sesame" not in repr(one)
     assert all(fix.edits == () for fix in one.fixes)
+
+
+def test_an_index_that_the_file_names(spec: ImageSpec, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text(
+        "six\n--extra-index-url https://pypi.corp.invalid/simple # ours\n"
+    )
+    why = "dns error: failed to lookup address information: Name or service not known"
+    one = found(spec, f"error: Failed to fetch: `https://pypi.corp.invalid/simple/six/`\n  {why}")
+    assert (one.kind, one.field) == ("index-unreachable", "requirements")
+    assert one.where == "r.txt, line 2"
+    assert one.fixes[0].edits[0].new == ()

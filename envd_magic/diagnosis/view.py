@@ -13,7 +13,7 @@ from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.recipe.compose import COMMAND_FAILED, base_name
 from envd_magic.spec.checks import split_platforms
 from envd_magic.spec.requirement import requirement_name
-from envd_magic.spec.requirements import read_requirements
+from envd_magic.spec.requirements import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that a spec names: its URL, and where it stands."""
+    """An index that a spec names, or its requirements file: its URL, and where it stands."""
 
     url: str
     place: Place
@@ -132,18 +132,18 @@ class View:
         """Give all Python requirements: items of `packages`, lines of the requirements file."""
         for number, item in enumerate(_list(self.spec.packages)):
             yield Place("packages", item, number)
-        for line in self._lines:
+        for line in self._file.lines:
             yield Place("requirements", line.text, line=line)
 
     @cached_property
-    def _lines(self) -> list[Line]:
+    def _file(self) -> Requirements:
         path = self.spec.requirements
         if not path or not Path(path).is_file():
-            return []
+            return Requirements()
         try:
-            return read_requirements(path).lines
+            return read_requirements(path)
         except (SpecError, OSError):
-            return []
+            return Requirements()
 
     def requirement(self, name: str) -> Place | None:
         """Find what asks for a package by its name, or None."""
@@ -154,13 +154,16 @@ class View:
         return None
 
     def indexes(self) -> Iterator[Index]:
-        """Give the indexes that the spec names."""
+        """Give the indexes that the spec names, its requirements file too."""
         if self.spec.pip_index:
             yield Index(self.spec.pip_index, Place("pip_index"))
         for number, url in enumerate(_list(self.spec.pip_extra_index_url)):
             yield Index(url, Place("pip_extra_index_url", url, number))
         for url in re.findall(r"https?://[^\s'\"]+", self.spec.pip_extra_args or ""):
             yield Index(url, Place("pip_extra_args", url))
+        for line in self._file.options:
+            for url in re.findall(r"https?://[^\s'\"]+", line.text):
+                yield Index(url, Place("requirements", line.text, line=line))
 
     def index_at(self, host: str, path: str = "") -> Index | None:
         """Find the index at a host (with its port, or without), or whose URL a path belongs to."""

@@ -42,7 +42,7 @@ _PIP_ONLY = {"--prefer-binary", "--pre", "--use-feature", "--trusted-host", "--r
 
 @dataclass(frozen=True)
 class Line:
-    """Where a file has a requirement.
+    """Where a file has a requirement, or an option.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Line:
     number
         Of the line that it begins on, from 1 on.
     text
-        The requirement, without comments and options.
+        It, without comments, and a requirement without options of its own.
     """
 
     path: str
@@ -83,6 +83,8 @@ class Requirements:
         Names of what it asks for by itself, constraints left out; None for a bare URL.
     lines
         Where each requirement stands, constraints too.
+    options
+        Where each option stands.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Requirements:
     credentials: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    options: list[Line] = field(default_factory=list)
 
     @property
     def main(self) -> str:
@@ -185,6 +188,7 @@ def _line(  # noqa: PLR0913 - one line of a file, and all that reading it fills
         found.pip_only = found.pip_only or f"{where}: --editable"
         return line
     if line.startswith("-"):
+        found.options.append(Line(str(path), number, line))
         _option(line, where, found, problems)
         return line
     requirement = _PER_LINE_OPTION.split(line, maxsplit=1)[0].strip()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.fixes.common import add_debian, close, find_below
 from envd_magic.diagnosis.kept import debian, python
+from envd_magic.diagnosis.kept.libraries import shared_library_package
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
 from envd_magic.spec.requirement import requirement_name
@@ -167,6 +168,110 @@ def _renamed(place: Place, old: str, new: str) -> tuple[Change, ...]:
     if place.item is None or old not in place.item or not isinstance(place.at, int):
         return ()
     return (Change(place.field, "rewrite", [old, new], place.at),)
+
+
+def copy_folder(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Copy the folder into the image, or make it there."""
+    what = groups(match)["what"]
+    found = [one for one in copy_file(view, match, place, ask) if one.changes]
+    yield from found
+    if not found and (changes := _renamed(place, f"cd {what}", f"mkdir -p {what} && cd {what}")):
+        yield Fix(f"make the folder {what}, if it is to be empty", changes)
+    if not found:
+        yield Fix(f"add the folder that becomes {what} to copy, as it lands below /root")
+
+
+def add_library(_view: View, match: re.Match[str], _place: Place, ask: Ask) -> Iterator[Fix]:
+    """Install what has the shared library."""
+    library = match["library"]
+    package, known = shared_library_package(library), ask.debian()
+    if package and known and package not in known:
+        # Names that were changed for a new ABI have something behind the version.
+        package = next(iter(sorted(one for one in known if one.startswith(package))), None)
+    if package:
+        yield add_debian([package])
+    else:
+        yield Fix(
+            f"find the Debian package that has {library}, and add it to apt_packages",
+            command=f"apt-file search {library}",
+        )
+
+
+def close_package(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the Python package that was probably meant."""
+    name = requirement_name(match["what"]) or match["what"]
+    known = python.DISTRIBUTIONS.get(name)
+    for one in [known] if known else close(name, python.popular(), 1):
+        if changes := _renamed(place, name, one):
+            yield Fix(f"write {one} in place of {name}", changes)
+
+
+def update_first(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Fetch the lists of packages before: base images have none."""
+    for program in ("apt-get", "apt"):
+        install, update = f"{program} install", f"{program} update"
+        if place.item and install in place.item and update not in place.item:
+            yield Fix(
+                f"fetch the lists of packages first, with {update}",
+                _renamed(place, install, f"{update} && {install}"),
+            )
+            return
+
+
+def close_debian(_view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Take the Debian package that was probably meant."""
+    name, known = match["what"], ask.debian()
+    if name in known or debian.program_package(name) == name:
+        return
+    renamed = debian.renamed_package(name)
+    for one in [renamed] if renamed else close(name, [*known, *debian.known_packages()], 1):
+        if changes := _renamed(place, name, one):
+            yield Fix(f"write {one} in place of {name}", changes)
+
+
+def as_apt_package(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let the build itself install it."""
+    yield Fix(f"leave it to apt_packages: {match['what']!r} there, and not in the command")
+
+
+def unix_lines(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """End the script's lines as Unix does, where it is copied from."""
+    what = groups(match).get("what", "")
+    if "/" not in what and place.item:
+        what = next((word for word in place.item.split() if word.startswith("/root/")), what)
+    if found := _copied(view, what):
+        yield Fix(
+            f"let the lines of {found} end as Unix ends them", command=f"sed -i 's/\\r$//' {found}"
+        )
+    elif what and place.item and isinstance(place.at, int):
+        change = Change(
+            place.field, "replace", f"sed -i 's/\\r$//' {what} && {place.item}", place.at
+        )
+        yield Fix(f"let the lines of {what} end as Unix ends them, before it runs", (change,))
+
+
+def close_variable(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the variable that was probably meant: one that the spec sets."""
+    name = match["what"]
+    for one in close(name, view.spec.env or {}, 1, _ALIKE):
+        if changes := _renamed(place, name, one):
+            yield Fix(f"write {one} in place of {name}", changes)
+
+
+def set_variable(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Set the variable, or let it be empty."""
+    name = match["what"]
+    yield Fix(f"let env set {name}")
+    for written in (f"${{{name}}}", f"${name}"):
+        if changes := _renamed(place, written, f"${{{name}:-}}"):
+            yield Fix(f"write ${{{name}:-}}, which is empty where {name} is not set", changes)
+            return
+
+
+def check_address(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let the address be looked at."""
+    yield Fix("check the address in the command")
+    del place
 
 
 def try_it(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from envd_magic.diagnosis.fixes.common import without
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
 
@@ -66,6 +67,8 @@ def without_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -
     elif place.field == "pip_extra_index_url" and place.at is not None:
         change = Change(place.field, "remove", None, place.at)
         yield Fix(f"leave {place.item!r} out of pip_extra_index_url", (change,))
+    elif place.line is not None:
+        yield without(place)
 
 
 def _unset(field: str) -> Change:

@@ -115,6 +115,14 @@ def close_name(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iter
             yield instead(place, _renamed(item, one))
 
 
+def renamed(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the name that the package itself tells; its versions are others."""
+    asked = _parsed(place.item)
+    if asked is not None and normal(asked.name) == normal(match["name"]):
+        marker = f" ; {asked.marker}" if asked.marker else ""
+        yield instead(place, f"{match['meant']}{marker}")
+
+
 def close_option(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take the option that was probably meant."""
     for one in close(match["what"], _OPTIONS, most=1):

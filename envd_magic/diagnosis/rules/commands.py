@@ -22,7 +22,7 @@ ANY_STEP: tuple[Rule, ...] = (
     ),
     Rule(
         "killed",
-        r"exit code (?:137|9)\b|\bKilled$|signal: killed",
+        r"exit code 137\b|\bKilled$|signal: killed",
         "the step was killed, most often for want of memory",
         certain=False,
         fixes=(machine.memory,),
@@ -93,8 +93,15 @@ RULES: tuple[Rule, ...] = (
         (commands.run_with_shell, commands.make_executable),
     ),
     Rule(
+        "memory-short",
+        r"^MemoryError\b|Cannot allocate memory|std::bad_alloc|cannot allocate \d+ bytes",
+        "the command had not enough memory",
+        places.command,
+        (machine.memory,),
+    ),
+    Rule(
         "killed",
-        r"\bKilled\b|exit code (?:137|9)\)|signal 9|[Oo]ut of memory|MemoryError",
+        r"\bKilled\b|exit code 137\)|signal 9|[Oo]ut of memory",
         "the command was killed, most often for want of memory",
         places.command,
         (machine.memory,),
@@ -104,7 +111,52 @@ RULES: tuple[Rule, ...] = (
         r"No matching distribution found for (?P<what>\S+)",
         "pip in this command finds no '{what}'",
         places.command,
-        (),
+        (commands.close_package,),
+    ),
+    Rule(
+        "apt-package-missing",
+        r"E: (?:Unable to locate package|Package) '?(?P<what>[^\s']+)'?(?:$| has no installation)",
+        "apt-get in this command finds no package '{what}'",
+        places.command,
+        (commands.update_first, commands.close_debian, commands.as_apt_package),
+    ),
+    Rule(
+        "library-missing",
+        r"(?P<library>lib[\w.+-]+\.so(?:\.\d+)*): cannot open shared object file",
+        "the image has no library {library}",
+        places.command,
+        (commands.add_library,),
+    ),
+    Rule(
+        "line-ends",
+        r"(?<!\S)(?P<what>/?[\w./@+-]+): (?:[\w./ -]+)(?:\^M|\r|\\r): bad interpreter|"
+        r"env: '(?P<program>[\w./+-]+)(?:\^M|\r|\\r)'",
+        "the script's lines end as Windows ends them, so that its first line names no program",
+        places.command,
+        (commands.unix_lines,),
+    ),
+    Rule(
+        "interpreter-missing",
+        r"(?<!\S)(?P<what>/?[\w./@+-]+): cannot execute: required file not found",
+        "{what} begins with a program that the image has not, or its lines end as Windows ends "
+        "them",
+        places.command,
+        (commands.unix_lines,),
+    ),
+    Rule(
+        "variable-missing",
+        r"(?:^|\s)(?P<what>[A-Za-z_]\w*): unbound variable",
+        "the command uses the variable {what}, which is not set",
+        places.command,
+        (commands.close_variable, commands.set_variable),
+    ),
+    Rule(
+        "download-missing",
+        r"curl: \(22\)[^\n]*error: (?P<code_>4\d\d)|ERROR (?P<code_2>404): Not Found|"
+        r"HTTPError: HTTP Error (?P<code_3>40[34])",
+        "there is nothing at the address that the command fetches (status {code_})",
+        places.command,
+        (commands.check_address,),
     ),
     Rule(
         "command-network",
@@ -115,6 +167,23 @@ RULES: tuple[Rule, ...] = (
         "the command reaches no server ({why})",
         places.command,
         (machine.network,),
+    ),
+    Rule(
+        "folder-missing",
+        r"(?:\bcd: |can't cd to )(?P<what>[\w./@+-]+)(?:: No such file or directory|$)",
+        "there is no folder '{what}' in the image",
+        places.command,
+        (commands.copy_folder,),
+        closer=ignored_file,
+    ),
+    Rule(
+        "file-missing",
+        r"tar: (?P<what>\S+): Cannot open: No such|unzip:\s+cannot find or open (?P<what2>[^\s,]+)|"
+        r"No rule to make target '(?P<what3>[^']+)'",
+        "there is no file '{what}' in the image",
+        places.command,
+        (commands.copy_file,),
+        closer=ignored_file,
     ),
     Rule(
         "file-missing",

@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "program-missing",
         r"(?:can't find Rust compiler|[Rr]ust(?: toolchain|c)? (?:is )?not (?:found|installed)|"
-        r"Cargo, the Rust package manager, is not installed)",
+        r"[Cc]argo, the Rust package manager, is not installed)",
         "{item} is compiled from Rust, and the image has no Rust compiler",
         places.built,
         (system.add_rust, requirements.binary_twin),

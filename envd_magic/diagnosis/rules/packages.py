@@ -39,6 +39,13 @@ BEFORE: tuple[Rule, ...] = (
         (requirements.close_option, requirements.drop_option),
     ),
     Rule(
+        "package-renamed",
+        rf"The '{_NAME}' PyPI package is deprecated,?\s+use '(?P<meant>[\w.-]+)'",
+        "{name} is no longer what to install: it is {meant}",
+        places.named,
+        (requirements.renamed, requirements.drop_item),
+    ),
+    Rule(
         "hash-mismatch",
         rf"Hash mismatch for `{_NAME}",
         "what the index gives for {name} is not what its hash in the requirements says",
