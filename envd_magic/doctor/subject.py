@@ -14,6 +14,7 @@ from envd_magic.envd.home import open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import EnvdMagicError, SpecError
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ class Subject:
             return b""
         path = self.folder / Path(self.asked.registry_config).expanduser()
         try:
-            return path.read_bytes()
+            return read_file(path)
         except OSError as error:
             why = f"{path} cannot be read: {error.strerror or error}"
             raise SpecError(Problem("registry_config", why)) from error

@@ -191,7 +191,7 @@ class Repository:
             if login:
                 self._session.auth = (login.username, login.password)
             return
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        fields = dict(re.findall(r'\b(\w+)="([^"]*)"', rest))
         realm = fields.pop("realm", "")
         if self._scope:
             fields["scope"] = self._scope

@@ -126,7 +126,8 @@ _GLUED_DONE = re.compile(r"#(\d+) (DONE \d+(?:\.\d+)?s|ERROR: .*|CANCELED)$")
 # An error names the whole command, which may have lines like ours.
 _COMMAND = "executor failed running ["
 _COMMAND_END = re.compile(r"\]: [^\n]*(?:\n|$)")
-_FATAL = re.compile(r'level=(?:fatal|error)\b[^\n]*?\berror="((?:[^"\\\n]|\\.)*)"')
+# envd's own words lie near; farther, a long line would be read again from each place.
+_FATAL = re.compile(r'level=(?:fatal|error)\b[^\n]{0,200}?\berror="((?:[^"\\\n]|\\.)*)"')
 
 
 class LineSplitter:

@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_PIP = re.compile(r"^\s*[%!]\s*(?:python3? -m )?(?:uv )?pip3? install\s+(.+)$", re.MULTILINE)
+_PIP = re.compile(r"^[ \t]*[%!][ \t]*(?:python3? -m )?(?:uv )?pip3? install\s+(.+)$", re.MULTILINE)
 # Cell magics whose body is Python that is run here.
 _PYTHON_MAGICS = re.compile(r"\s*%%(?:time|timeit|capture|prun)\b.*\n?")
 _MAGIC = re.compile(r"\s*%%\w")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # What flytekit calls images that nobody has named; their tags tell them apart.
 _UNNAMED = "flytekit"
+_YAML_NAME = re.compile(r"[ \t-]*(\w+)[ \t]*:")
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ def check(source: Source) -> list[Finding]:
         return [Finding(source.path, None, 1, "", _without_path(source))]
     found: list[Finding] = []
     with inside(source.folder):
-        told: list[ImageSpec] = []
+        told: set[str] = set()
         for definition in source.definitions:
             if definition.error is not None:
                 found += error_finding(definition, definition.error)
             found += _of_images(definition, told)
+        wrong = {one.cell for one in found if one.fatal}
         for own in _by_cell(source.definitions):
-            found += _drift(own)
+            # Whether files changed is asked of those that can be read.
+            if own[0].cell not in wrong:
+                found += _drift(own)
     return [*found, *same_names(source.definitions)]
 
 
@@ -122,7 +127,7 @@ def error_finding(definition: Definition, error: Exception) -> list[Finding]:
 def before_building(source: Source) -> list[Finding]:
     """Look for what keeps a file's images from being built, what has to be run among it."""
     found: list[Finding] = []
-    told: list[ImageSpec] = []
+    told: set[str] = set()
     with inside(source.folder):
         for definition in source.definitions:
             if definition.is_preview:
@@ -135,12 +140,12 @@ def before_building(source: Source) -> list[Finding]:
     return [*found, *same_names(source.definitions)]
 
 
-def _of_images(definition: Definition, told: list[ImageSpec]) -> Iterator[Finding]:
+def _of_images(definition: Definition, told: set[str]) -> Iterator[Finding]:
     """Find what is wrong with images; one that was told of before is none of this place's."""
     for _, spec in definition.images():
-        if spec in told:
+        if (shown := repr(spec)) in told:
             continue
-        told.append(spec)
+        told.add(shown)
         secrets = spec_secrets(spec)
         for problem in _problems(spec):
             yield _finding(definition, problem, secrets)
@@ -180,24 +185,31 @@ def _finding(definition: Definition, problem: Problem, secrets: Secrets) -> Find
 
 def line_of(definition: Definition, field: str) -> int:
     """Give the line of a definition's text on which a field is set, from 1 on; 1 if none."""
-    name = field.rpartition(".")[2]
-    if not name:
-        return 1
-    if definition.yaml:
-        match = re.search(rf"^[ \t-]*{re.escape(name)}[ \t]*:", definition.text, re.MULTILINE)
-        return definition.text.count("\n", 0, match.start()) + 1 if match else 1
+    text = definition.text
+    if not definition.yaml and definition.cell is None:
+        text = f"({text.strip()})"
+    return _lines(text, definition.yaml).get(field.rpartition(".")[2], 1)
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str, is_yaml: bool) -> dict[str, int]:  # noqa: FBT001
+    """Give the lines on which names are set, the first of each."""
+    found: dict[str, int] = {}
+    if is_yaml:
+        for number, line in enumerate(text.split("\n"), 1):
+            if match := _YAML_NAME.match(line):
+                found.setdefault(match[1], number)
+        return found
     try:
-        tree = parse_code(
-            definition.text if definition.cell is not None else f"({definition.text.strip()})"
-        )
+        tree = parse_code(text)
     except SyntaxError:
-        return 1
+        return {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == name:
-            return node.value.lineno
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
-            return node.lineno
-    return 1
+        if isinstance(node, ast.keyword) and node.arg:
+            found.setdefault(node.arg, node.value.lineno)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.setdefault(node.id, node.lineno)
+    return found
 
 
 def same_names(definitions: Iterable[Definition]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ _YAML = (".yaml", ".yml")
 #: Kinds of files, by their ends.
 KINDS = (".ipynb", ".py", *_YAML)
 # Bytes of a file that is read: notebooks have pictures in them.
-_LARGEST = 1 << 30
+_LARGEST = 256 << 20
 _LEFT_OUT = (".ipynb_checkpoints", "__pycache__", "node_modules")
 
 

@@ -161,7 +161,7 @@ class Scope:
             raise NotLiteralError(f"`{name}` is given nowhere before")
         last = given[-1]
         if last.statement is None and last.simple:
-            return last.value
+            return self.bounds.measured(last.value)
         if not last.simple or name in self._changed:
             raise NotLiteralError(f"`{name}` ({self._place(last)}) has to be run")
         if id(last) not in self._known:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NAME_BEFORE = re.compile(r"([A-Za-z_][\w.]*)\s*$")
-_TOKEN = re.compile(r"[A-Za-z_]\w*\Z")
-_FIELD = re.compile(r"([A-Za-z_]\w*)\s*=\s*[rbfuRBFU]{0,2}\Z")
-_ARGUMENT = re.compile(r"(\w+)\s*=(?!=)")
+_NAME_BEFORE = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*$")
+_TOKEN = re.compile(r"(?<!\w)[A-Za-z_]\w*\Z")
+_FIELD = re.compile(r"(?<!\w)([A-Za-z_]\w*)\s*=\s*[rbfuRBFU]{0,2}\Z")
+_ARGUMENT = re.compile(r"\b(\w+)\s*=(?!=)")
 _ASSIGNED = re.compile(r"^(\w+)\s*=(?!=)", re.MULTILINE)
 _QUOTES = ('"""', "'''", '"', "'")
 _YAML_KEY = re.compile(r"( *)(- +)?(\w+)(?:: *(.*))?$")

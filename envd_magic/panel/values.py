@@ -25,7 +25,7 @@ _PACKAGES = ("packages", "runtime_packages", "conda_packages")
 _FREE = ("builder_options", "builder_config")
 # pip's rule: a comment begins at the line's start or after a blank.
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#comments
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _NAME = re.compile(r"[^=\s]+")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from envd_magic.recipe.model import FileEntry
+from envd_magic.spec.reading import is_real
 from envd_magic.spec.tag import copies_source, source_filter
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _entry(
                 return
             yield from _tree(end, target, warnings)
             return
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not is_real(path.stat()):
         warnings.append(f"copy: {str(path)!r} {_NO_FILE}")
         return
     yield str(target), FileEntry(source=path.absolute())

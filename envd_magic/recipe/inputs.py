@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.recipe.files import copied, sources
+from envd_magic.spec.reading import read_file
 from envd_magic.spec.requirements import Requirements, read_requirements
 from envd_magic.spec.tag import image_name
 from envd_magic.spec.validate import validate
@@ -70,9 +71,9 @@ def read_inputs(spec: ImageSpec) -> Inputs:
         image=image,
         files=files,
         requirements=read_requirements(spec.requirements) if spec.requirements else Requirements(),
-        mounted=tuple(Path(source).read_bytes() for source, _ in spec.pip_secret_mounts or ()),
+        mounted=tuple(read_file(source) for source, _ in spec.pip_secret_mounts or ()),
         registry_config=registry_config,
-        registries=registry_config.read_bytes() if registry_config else b"",
+        registries=read_file(registry_config) if registry_config else b"",
         folder=Path.cwd() if registry_config else None,
         warnings=(*warnings, *found),
     )

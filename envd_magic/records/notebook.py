@@ -110,7 +110,8 @@ def _why_no_json(text: str, error: ValueError) -> str:
         return "it is empty"
     if text.startswith("version https://git-lfs."):
         return "it is a pointer of Git LFS; run: git lfs pull"
-    if re.search(r"^<{7} .*^={7}$.*^>{7} ", text, re.MULTILINE | re.DOTALL):
+    marks = [re.search(mark, text, re.MULTILINE) for mark in (r"^<{7} ", r"^={7}$", r"^>{7} ")]
+    if all(marks):
         return "it has the marks of a merge conflict"
     return f"its JSON is broken: {error}"
 

@@ -53,6 +53,8 @@ class Bounds:
             self._take(1)
             if isinstance(one, (str, bytes)):
                 self._take(len(one) // _CHARACTERS)
+            elif isinstance(one, int):
+                self._take(one.bit_length() // (8 * _CHARACTERS))
             elif isinstance(one, _MANY):
                 self._take(len(one))
                 found += one

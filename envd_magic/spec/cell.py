@@ -105,9 +105,11 @@ def _parse(text: str, literal: Literal | None) -> ast.Module:
         shown = (error.text or "").strip()[:_SHOWN]
         line = f" in line {error.lineno}: {shown}" if error.lineno else ""
         raise _error(f"{error.msg}{line}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        # What Python before 3.11.4 says of null bytes, and what is too deep for it.
-        raise _error(str(error) or "too deeply nested") from error
+    except ValueError as error:
+        # What Python before 3.11.4 says of null bytes.
+        raise _error(str(error)) from error
+    except (RecursionError, MemoryError) as error:
+        raise _error("too deeply nested") from error
     if not tree.body:
         raise _error(
             "the cell is empty; write an ImageSpec(…), or fields as in packages = ['pandas']"
@@ -122,12 +124,26 @@ def _refusals_told() -> Iterator[None]:
         yield
     except ValueError as error:
         raise refused(error) from error
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
+        line = _line_of(error)
+        where = f"line {line}: " if line else ""
         if match := _UNKNOWN.search(str(error)):
-            line = _line_of(error)
-            where = f"line {line}: " if line else ""
             raise CellError(Problem("", where + unknown("field", match[1], BY_NAME))) from error
+        if _is_of_flytekit(error):
+            # flytekit does not look at all kinds of values: `name=None`.
+            raise CellError(
+                Problem("", f"{where}ImageSpec takes no such value: {error}")
+            ) from error
         raise
+
+
+def _is_of_flytekit(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == "flytekit.image_spec.image_spec":
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _line_of(error: BaseException) -> int | None:

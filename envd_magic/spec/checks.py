@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from envd_magic.spec.names import INSTALLERS, unknown
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.reading import read_file
+from envd_magic.spec.reading import is_small, read_file
 from envd_magic.spec.requirement import requirement_problem
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ _CONDA = re.compile(
     r" [0-9*][A-Za-z0-9_.*+!,|<>=~\-]*( [A-Za-z0-9_.*\-]+)?)?"
 )
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]*")
+
+_UNREADABLE = "is larger than 64 MB, or none that lies on a disk"
 
 
 def text(field: str, value: Any) -> Iterator[Problem]:
@@ -213,6 +215,8 @@ def existing_file(field: str, value: Any) -> Iterator[Problem]:
         yield from found
     elif not _there(value, Path.is_file):
         yield Problem(field, f"there is no file {str(value)!r} (looked in {Path.cwd()})")
+    elif not is_small(value):
+        yield Problem(field, f"{str(value)!r} {_UNREADABLE}")
 
 
 def existing_folder(field: str, value: Any) -> Iterator[Problem]:
@@ -221,6 +225,8 @@ def existing_folder(field: str, value: Any) -> Iterator[Problem]:
         yield from found
     elif not _there(value, Path.is_dir):
         yield Problem(field, f"there is no folder {str(value)!r} (looked in {Path.cwd()})")
+    elif _there(value, lambda path: path.resolve() in (Path("/"), Path("/proc"), Path("/sys"))):
+        yield Problem(field, f"{str(value)!r} holds all of a machine; expected a project's folder")
 
 
 def registry_config(field: str, value: Any) -> Iterator[Problem]:
@@ -259,6 +265,8 @@ def secret_mounts(field: str, value: Any) -> Iterator[Problem]:
         source, target = pair
         if not _there(source, Path.is_file):
             yield Problem(field, f"there is no file (looked in {Path.cwd()})", source)
+        elif not is_small(source):
+            yield Problem(field, _UNREADABLE, source)
         path = PurePosixPath(target)
         if not path.is_absolute() or ".." in path.parts or target.endswith("/"):
             yield Problem(field, "expected an absolute path of a file as the target", target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import stat
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +14,34 @@ if TYPE_CHECKING:
 
 # Deeper code makes whatever walks over it end in a RecursionError.
 _DEEPEST = 150
+# A parsed text takes a hundred times its size.
+_LONGEST = 4 << 20
 # A file of text that is larger is none of those that are read here.
 _LARGEST = 64 << 20
+
+
+@cache
+def _kernels() -> frozenset[int]:
+    """File systems that the kernel makes up: what is in them may have no end."""
+    found = set()
+    for path in ("/proc", "/sys"):
+        with suppress(OSError):
+            found.add(os.stat(path).st_dev)  # noqa: PTH116
+    return frozenset(found - {os.stat("/").st_dev})  # noqa: PTH116
+
+
+def is_real(found: os.stat_result) -> bool:
+    """Is it a file that lies on a disk: no pipe, no device, nothing of ``/proc``?"""
+    return stat.S_ISREG(found.st_mode) and found.st_dev not in _kernels()
+
+
+def is_small(path: str | Path) -> bool:
+    """Is it a file that :func:`read_file` reads, or none that is there?"""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return True
+    return is_real(found) and found.st_size <= _LARGEST
 
 
 def read_file(path: str | Path, most: int = _LARGEST, *, cut: bool = False) -> bytes:
@@ -35,8 +63,8 @@ def read_file(path: str | Path, most: int = _LARGEST, *, cut: bool = False) -> b
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{str(path)!r} is no file")
+        if not is_real(os.fstat(file.fileno())):
+            raise OSError(f"{str(path)!r} is no file of a disk")
         content = file.read(most + 1)
     if len(content) > most and not cut:
         raise OSError(f"{str(path)!r} has more than {most >> 20} MB")
@@ -51,11 +79,15 @@ def parse_code(text: str, name: str = "<unknown>") -> ast.Module:
     SyntaxError
         If it is none, or so deep that nothing can be done with it.
     """
+    if len(text) > _LONGEST:
+        raise SyntaxError("too long")
     try:
         tree = ast.parse(text, name)
-    except (ValueError, RecursionError, MemoryError) as error:
-        # A null byte, or what the parser's stack cannot hold.
-        raise SyntaxError(str(error) or "too deeply nested") from error
+    except ValueError as error:
+        # What Python before 3.11.4 says of null bytes.
+        raise SyntaxError(str(error)) from error
+    except (RecursionError, MemoryError) as error:
+        raise SyntaxError("too deeply nested") from error
     level: list[ast.AST] = [tree]
     for _ in range(_DEEPEST):
         level = [inner for node in level for inner in ast.iter_child_nodes(node)]

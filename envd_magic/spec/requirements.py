@@ -20,7 +20,7 @@ from envd_magic.spec.secrets import has_login, urls_in
 FIELD = "requirements"
 
 # As pip finds them: a comment starts the line or follows white space.
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _NESTED = re.compile(
     r"(?:--(?P<long>requirement|constraint)(?:\s+|=)|-(?P<short>[rc])\s*)(?P<path>.+)"
 )
@@ -118,6 +118,22 @@ def read_requirements(path: str | Path) -> Requirements:
     return found
 
 
+def _is_own(path: Path) -> bool:
+    """Is it a file of the project that is worked in?
+
+    Whoever writes a notebook may name any file of whoever checks it: no line of another is told.
+    """
+    here = Path.cwd()
+    marks = (".git", ".hg", "pyproject.toml", "setup.py")
+    roots = (one for one in (here, *here.parents) if any((one / mark).exists() for mark in marks))
+    return path.resolve().is_relative_to(next(roots, here))
+
+
+def _without_lines(problem: Problem) -> Problem:
+    """Tell where something is wrong and not what stands there."""
+    return Problem(problem.field, "is none that a requirements file can have", problem.item)
+
+
 def _read(path: Path, found: Requirements, names: dict[Path, str], problems: list[Problem]) -> str:
     resolved = path.resolve()
     if resolved in names:
@@ -136,9 +152,9 @@ def _read(path: Path, found: Requirements, names: dict[Path, str], problems: lis
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(FIELD, f"cannot be read: {error}", str(path)))
         return name
-    lines = [
-        _line(line, number, path, found, names, problems) for number, line in _logical_lines(text)
-    ]
+    own: list[Problem] = []
+    lines = [_line(line, number, path, found, names, own) for number, line in _logical_lines(text)]
+    problems += own if _is_own(path) else list(dict.fromkeys(map(_without_lines, own)))
     found.files[name] = "".join(f"{line}\n" for line in lines if line)
     return name
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import SpecError
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import is_real, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,10 +53,14 @@ def image_name(spec: ImageSpec) -> str:
 def is_other_than_file(path: str | Path) -> bool:
     """Is it there, and neither a file nor a folder: a named pipe, a socket, a device?"""
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - of many paths, as text
+        found = os.stat(path)  # noqa: PTH116 - of many paths, as text
     except OSError:
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return not (is_real(found) or stat.S_ISDIR(found.st_mode))
+
+
+def _is_part(path: str) -> bool:
+    return Path(path).is_file() and not is_other_than_file(path)
 
 
 def source_filter(root: Path, left_out: list[str] | None = None) -> IgnoreGroup:
@@ -128,10 +133,10 @@ def _tag(spec: ImageSpec) -> str:
         _, digest = ls_files(str(root), spec.source_copy_mode, ignore_group=source_filter(root))
         changes["source_root"] = digest
     if spec.copy:
-        files = sorted(path for path in _below(spec.copy) if Path(path).is_file())
+        files = sorted(path for path in _below(spec.copy) if _is_part(path))
         changes["copy"] = compute_digest(files)
     if spec.requirements:
-        content = Path(spec.requirements).read_bytes().strip()
+        content = read_file(spec.requirements).strip()
         changes["requirements"] = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     tag = dataclasses.replace(spec, **changes).id.replace("-", "_")
     return str(spec.tag_format.format(spec_hash=tag)) if spec.tag_format else str(tag)

@@ -30,6 +30,15 @@ _KINDS = {
 }
 # Their values are whatever their readers take.
 _FREE = ("builder_options", "builder_config")
+# flytekit itself reads these as text.
+_TEXTS = ("name", "registry")
+# What PyYAML says of `!!int x`, `2024-13-01`, `!!timestamp x`.
+_MISTAKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+# Nodes of a document, those that other names stand for counted anew; characters of a number.
+_MOST = 100_000
+_LONGEST_NUMBER = 1000
+# PyYAML takes ten seconds for a million characters.
+_LONGEST_TEXT = 500_000
 
 
 def specs_from_yaml(text: str) -> Specs:
@@ -45,16 +54,39 @@ def specs_from_yaml(text: str) -> Specs:
     # 15 ms to import.
     import yaml
 
+    if len(text) > _LONGEST_TEXT:
+        raise CellError(Problem("", f"The YAML is longer than {_LONGEST_TEXT} characters"))
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _measure(node)
         if isinstance(node, yaml.SequenceNode) and node.value:
             items = tuple((f"[{number}]", _spec(item)) for number, item in enumerate(node.value))
             return Specs(items, "list")
         return Specs((("", _spec(node)),))
     except yaml.YAMLError as error:
-        raise CellError(Problem("", f"The cell is no YAML of an ImageSpec: {error}")) from error
+        message = f"The cell is no YAML of an ImageSpec: {error}"
+        raise CellError(Problem("", message)) from error
     except RecursionError:
         raise CellError(Problem("", "The YAML refers to itself")) from None
+
+
+def _measure(root: Node | None) -> None:
+    """Refuse what a few lines can make large: names for names for lists, numbers without end."""
+    import yaml
+
+    left, found = _MOST, [] if root is None else [root]
+    while found:
+        node = found.pop()
+        left -= 1
+        if left < 0:
+            message = f"The YAML refers to itself, or has more than {_MOST} parts"
+            raise CellError(Problem("", message))
+        if isinstance(node, yaml.SequenceNode):
+            found += node.value
+        elif isinstance(node, yaml.MappingNode):
+            found += [one for pair in node.value for one in pair]
+        elif len(node.value) > _LONGEST_NUMBER and not node.tag.endswith(":str"):
+            raise CellError(Problem("", f"The YAML has a value without end ({_line(node)})"))
 
 
 def _spec(node: Node | None, prefix: str = "") -> ImageSpec:
@@ -76,7 +108,9 @@ def _spec(node: Node | None, prefix: str = "") -> ImageSpec:
             problems.append(Problem(prefix.rstrip("."), message))
         elif name == "base_image" and isinstance(item, yaml.MappingNode):
             values[name] = _spec(item, f"{prefix}base_image.")
-        else:
+        elif name in _TEXTS and item.tag.endswith((":map", ":seq")):
+            problems.append(Problem(prefix + name, f"expected text ({_line(item)})"))
+        elif not _is_nothing(item):
             values[name] = _value(name, item, prefix, problems)
     if problems:
         raise SpecError(*problems)
@@ -94,9 +128,14 @@ def _spec(node: Node | None, prefix: str = "") -> ImageSpec:
 
 
 def _value(field: str, node: Node, prefix: str, problems: list[Problem]) -> Any:
-    if field not in _FREE and not _is_nothing(node):
+    if field not in _FREE:
         _bent(prefix + field, None, node, problems)
-    value = _construct(node)
+    try:
+        value = _construct(node)
+    except _MISTAKEN as error:
+        message = f"is no value of the kind that it says ({_line(node)}): {error}"
+        problems.append(Problem(prefix + field, message))
+        return None
     if field == "pip_secret_mounts" and isinstance(value, list):
         # YAML has no tuples, and flytekit takes nothing else.
         return [tuple(pair) if isinstance(pair, list) else pair for pair in value]
@@ -155,10 +194,15 @@ def _pairs(node: MappingNode, field: str, problems: list[Problem]) -> list[tuple
     """Names and values; a name that stands twice is a mistake, and YAML would take the last."""
     import yaml
 
-    names = [str(key.value) for key, _ in node.value]
-    for number, (key, _) in enumerate(node.value):
-        if names[number] in names[:number]:
-            problems.append(Problem(field, f"{names[number]!r} stands twice ({_line(key)})"))
+    seen: set[str] = set()
+    for key, _ in list(node.value):
+        if not isinstance(key, yaml.ScalarNode) or _is_nothing(key):
+            problems.append(Problem(field, f"a name is expected ({_line(key)})"))
+            node.value = [pair for pair in node.value if pair[0] is not key]
+        elif key.value in seen:
+            problems.append(Problem(field, f"{key.value!r} stands twice ({_line(key)})"))
+        else:
+            seen.add(key.value)
     loader = yaml.SafeLoader("")
     try:
         # What `<<` brings comes first, so that the mapping's own values count.

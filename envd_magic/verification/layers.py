@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BASE = "base_image"
 # BuildKit's words for a copy, and for a layer that was there before.
-_COPY, _BELOW = re.compile(r"fileop target"), re.compile(r"\s*(from local|pulled from .*)?\s*")
+_COPY, _BELOW = re.compile(r"fileop target"), re.compile(r"(from local|pulled from .*)?")
 #: envd's own label, which tells what it was to do.
 GRAPH_LABEL = "ai.tensorchord.envd.graph.general"
 _SOURCES = {"copy/root": "copy", "source/root": "source_root", "install": "packages"}
@@ -128,4 +128,6 @@ def _installed(history: Sequence[Entry], start: int, found: list[str], recipe: R
 
 def _is_below(entry: Entry) -> bool:
     """Is it a layer of an image below, which may be an empty one?"""
-    return bool(entry.size or entry.made_by.strip()) and bool(_BELOW.fullmatch(entry.made_by))
+    return bool(entry.size or entry.made_by.strip()) and bool(
+        _BELOW.fullmatch(entry.made_by.strip())
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.model import Change, Edit, Fix
+from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
     import re
@@ -70,7 +71,7 @@ def _edits(place: Place, new: str = "") -> tuple[Edit, ...]:
     if line is None:
         return ()
     try:
-        lines = Path(line.path).read_text(encoding="utf-8").splitlines()
+        lines = read_file(line.path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ()
     first = last = line.number - 1
