@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,10 @@ def python_of(source: str) -> ast.Module | None:
     if len(lines) * magics > _MOST_WORK or any(len(line) > _LONGEST_LINE for line in lines):
         return None
     try:
-        return parse_code(TransformerManager().transform_cell(own))
+        with warnings.catch_warnings():
+            # IPython's, of odd ends of lines.
+            warnings.simplefilter("ignore")
+            return parse_code(TransformerManager().transform_cell(own))
     except (SyntaxError, ValueError, RecursionError, MemoryError, RuntimeError):
         return None
 

@@ -146,4 +146,7 @@ def what_is_invalid(content: dict[str, Any]) -> str:
         return f"{what}{at}"
     except RecursionError:
         return "its JSON is nested too deeply"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # nbformat itself stumbles: over an `id` that is a list, say.
+        return f"it has a form that no such part has ({error})"
     return ""
