@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo compare notebooks test bench freeze check pictures clean
+.PHONY: demo compare notebooks test audit bench freeze check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,12 @@ compare: $(VENV)/.installed
 
 test: check
 	$(BIN)/python -m pytest
+
+# Are vulnerabilities known in what is installed? It needs the network, so it is no part of `test`.
+audit: $(VENV)/.installed
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python -m tests.audit $(VENV)/audit/bin/pip-audit
 
 pictures: $(VENV)/.installed
 	mkdir -p notebooks/pictures

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gzip
 import json
 import re
 from contextlib import suppress
@@ -23,7 +25,11 @@ from envd_magic.headless.cells import in_notebook
 from envd_magic.headless.check import check
 from envd_magic.headless.find import Source
 from envd_magic.panel.controls import _said
+from envd_magic.pipeline.events import Finished, Started
+from envd_magic.pipeline.keep import Keeper, kept_recording
+from envd_magic.pipeline.options import Options
 from envd_magic.pipeline.result import Step
+from envd_magic.records.recording import read_recording
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.validate import problems_of
 from envd_magic.spec.yaml_form import specs_from_yaml
@@ -33,7 +39,9 @@ from envd_magic.view.highlight import code_html
 from envd_magic.view.html import card_html
 from envd_magic.view.lines import to_html
 from envd_magic.view.plans import diff_html, plan_html
+from envd_magic.view.replay import replay
 
+from .builds import FAILED, IMAGE, done, failed, running
 from .notebooks import notebook
 
 PATH = Path("/nowhere/a.ipynb")
@@ -147,6 +155,60 @@ def test_any_json_is_a_notebook_or_told(
     for text in (json.dumps(content), json.dumps(whole), json.dumps(whole)[:cut]):
         with suppress(FileError):
             looked_at(text)
+
+
+class Shown:
+    """A screen on which nothing is seen."""
+
+    hint = ""
+
+    def event(self, event: Any) -> None:
+        pass
+
+    def update(self, state: Any) -> None:
+        pass
+
+    def finish(self, card: Card) -> None:
+        card_html(card)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Give the lines of a recording of a build that failed."""
+    log = tmp_path_factory.mktemp("recorded") / "a.log"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENVD_MAGIC_HOME", str(log.parent))
+        keeper = Keeper(ImageSpec(name="a", packages=["x"]), Options())
+        for event in (Started(IMAGE, 4, log), *running(done(), failed()), Finished(FAILED)):
+            keeper(event)
+        path = kept_recording(log)
+    assert path is not None
+    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Give all that can be changed in a value of JSON."""
+    keys: Any = value if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        keys = range(len(value))
+    own = [(value, key) for key in keys]
+    return own + [place for inside, key in own for place in places(inside[key])]
+
+
+@fuzz
+@given(changes=st.lists(st.tuples(st.integers(0, 999), JSON), min_size=1, max_size=3))
+def test_any_recording_is_shown_or_told(
+    recorded: list[Any], tmp_path: Path, changes: list[tuple[int, Any]]
+) -> None:
+    told = copy.deepcopy(recorded)
+    for number, value in changes:
+        found = places(told)
+        inside, key = found[number % len(found)]
+        inside[key] = value
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, told)))
+    with suppress(FileError):
+        replay(read_recording(path), Shown(), 0)
 
 
 ATTACKS = (

@@ -49,6 +49,10 @@ class Finding:
         TypeError
             If it is none.
         """
+        if not all(isinstance(text, str) for text in told.values()):
+            raise TypeError("a finding has something else than text")
+        if told.get("outcome") not in _COUNTED:
+            raise TypeError(f"an outcome is {str(told.get('outcome'))[:80]!r}")
         return cls(**told)
 
 

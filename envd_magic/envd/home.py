@@ -16,7 +16,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +107,19 @@ class Home:
         }
         environment.pop("DOCKER_CONTEXT", None)
         return environment
+
+    def close_keys(self) -> None:
+        """Close the clients' keys that ``envd bootstrap`` copies for everybody to read.
+
+        No builder in an engine reads them, so there they go.
+        """
+        for path in (self.path / _STATE).glob("*_key.pem"):
+            # Another build may do the same at the same time.
+            with suppress(FileNotFoundError):
+                if self.in_engine:
+                    path.unlink()
+                else:
+                    path.chmod(0o600)
 
     def trust(self, registry: str) -> None:
         """Let envd read from a registry on loopback without TLS.

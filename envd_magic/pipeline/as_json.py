@@ -25,6 +25,7 @@ _KINDS: dict[str, type] = {
     "step_done": kinds.StepDone,
     "step_failed": kinds.StepFailed,
 }
+_STATUSES = ("built", "exists", "failed", "stopped")
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -77,14 +78,61 @@ def from_json(told: dict[str, Any]) -> Event:
         if kind is kinds.Started and values.get("log_file"):
             values["log_file"] = Path(values["log_file"])
         event: Event = kind(**values)
+        if isinstance(event, kinds.Output):
+            # No dataclass, for speed.
+            return kinds.Output(event.text + "")
+        _require_kinds(event)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no event that is known: {str(told)[:80]}") from error
     return event
 
 
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str | None": (str, type(None)),
+    "float | None": (int, float, type(None)),
+}
+# No build takes as long, or makes as much.
+_MOST = 1 << 62
+
+
+def _require_kinds(value: Any) -> None:
+    """Refuse what somebody wrote who is no recorder: values of other kinds than their names say.
+
+    Raises
+    ------
+    TypeError
+        If one is.
+    """
+    for name, kind in ((one.name, str(one.type)) for one in dataclasses.fields(value)):
+        own, plain = getattr(value, name), _PLAIN.get(kind)
+        if plain is not None:
+            is_right = isinstance(own, plain)
+        elif kind.startswith("dict"):
+            is_right = isinstance(own, dict) and all(
+                isinstance(text, str) for pair in own.items() for text in pair
+            )
+        elif kind.startswith("tuple[str"):
+            is_right = isinstance(own, tuple) and all(isinstance(text, str) for text in own)
+        else:
+            is_right = True
+            for inner in own if isinstance(own, tuple) else (own,):
+                if dataclasses.is_dataclass(inner):
+                    _require_kinds(inner)
+        if isinstance(own, (int, float)) and not abs(own) < _MOST:
+            is_right = False
+        if not is_right:
+            raise TypeError(f"{name} is {str(own)[:80]}")
+
+
 def result_from_json(told: dict[str, Any]) -> BuildResult:
     """Give the result that :func:`result_to_json` was given."""
     values = dict(told)
+    if values["status"] not in _STATUSES:
+        raise TypeError(f"status is {str(values['status'])[:80]}")
     values["steps"] = tuple(Step(**step) for step in values.get("steps", ()))
     values["warnings"] = tuple(values.get("warnings", ()))
     values["log_file"] = Path(values["log_file"]) if values.get("log_file") else None

@@ -307,7 +307,10 @@ class _Build:
                     "(/etc/docker/certs.d) count"
                 )
             )
-        commands.bootstrap(self.prepared.registries(), inputs.folder)
+        try:
+            commands.bootstrap(self.prepared.registries(), inputs.folder)
+        finally:
+            home.close_keys()
 
     def _verify(self, made: dict[str, str] | None) -> None:
         """Compare what was made, or is there, with what was asked for; it has no name before."""

@@ -75,6 +75,7 @@ class Prepared:
     def registries(self) -> Path:
         """Write what the file of `registry_config` said, and give the path."""
         path = self._folder.parent / "registries.json"
+        path.touch(mode=0o600)
         path.write_bytes(self.inputs.registries)
         return path
 

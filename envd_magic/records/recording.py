@@ -19,6 +19,7 @@ from importlib.metadata import version
 from typing import IO, TYPE_CHECKING, Any
 
 from envd_magic.errors import EnvdMagicError, FileError
+from envd_magic.spec.reading import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -183,7 +184,7 @@ def read_recording(path: Path) -> Recording:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open("rb") as raw:
+        with open_file(path) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             file: Any = gzip.GzipFile(fileobj=raw) if packed else raw

@@ -7,7 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +44,21 @@ def is_small(path: str | Path) -> bool:
     return is_real(found) and found.st_size <= _LARGEST
 
 
+def open_file(path: str | Path) -> BinaryIO:
+    """Open a file to read; a pipe is not waited for.
+
+    Raises
+    ------
+    OSError
+        If it is not there, or no file of a disk.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not is_real(os.fstat(file.fileno())):
+        file.close()
+        raise OSError(f"{str(path)!r} is no file of a disk")
+    return file
+
+
 def read_file(path: str | Path, most: int = _LARGEST, *, cut: bool = False) -> bytes:
     """Read a file; what is none (a pipe, a device) is not waited for.
 
@@ -61,10 +76,7 @@ def read_file(path: str | Path, most: int = _LARGEST, *, cut: bool = False) -> b
     OSError
         If it cannot be read, is no file or too large.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not is_real(os.fstat(file.fileno())):
-            raise OSError(f"{str(path)!r} is no file of a disk")
+    with open_file(path) as file:
         content = file.read(most + 1)
     if len(content) > most and not cut:
         raise OSError(f"{str(path)!r} has more than {most >> 20} MB")
