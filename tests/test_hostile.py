@@ -165,7 +165,9 @@ def _hear(event: str, values: tuple[Any, ...]) -> None:
     elif event in _PROCESSES or event == "socket.connect":
         _HEARD.append(f"{event} {values}")
     elif event == "open" and isinstance(values[2], int) and values[2] & 3:
-        _HEARD.append(f"write {values[0]}")
+        # A number is a file that was opened before, by a name.
+        if not isinstance(values[0], int):
+            _HEARD.append(f"write {values[0]}")
     elif event == "exec" and values[0].co_filename[:1] == "<":
         code = values[0]
         if code.co_filename not in _EVALUATED or not _NAMES.issuperset(code.co_names):
@@ -193,6 +195,8 @@ def is_of_a_plan(told: str) -> bool:
     return told.startswith(
         (
             f"process {program} ['{program}', 'debug', 'llb',",
+            f"process {program} ['{program}', 'context', ",
+            f"write {os.environ['ENVD_MAGIC_HOME']}/",
             f"write {tempfile.gettempdir()}/envd_magic-",
             f"write {os.devnull}",
             "code <string> ('__create_fn__',)",  # a dataclass
