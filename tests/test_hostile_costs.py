@@ -45,6 +45,11 @@ CELLS = {
     "a width": [f"{BUILD}ImageSpec(name=f'{{1:999999999}}')"],
     "a width with a percent sign": [f"{BUILD}ImageSpec(name='%999999999d' % 1)"],
     "a width of format": [f"{BUILD}ImageSpec(name='{{:999999999}}'.format(1))"],
+    "a width in a tag": [f"{BUILD}ImageSpec(name='a', tag_format='{{spec_hash:>999999999}}')"],
+    "many names of a cell that is not read": [
+        "%%bash\n" + "x " * 200_000,
+        *[f"{BUILD}ImageSpec(packages=[{', '.join(f'a{n}' for n in range(3000))}])"] * 20,
+    ],
     "loops in loops": [f"{BUILD}ImageSpec(packages=['a' {NESTED}])"],
     "loops that give nothing": [f"{BUILD}ImageSpec(packages=['a' {NESTED} if 0])"],
     "loops over texts": [f"{BUILD}ImageSpec(packages=['a' {NESTED} if 'ab' in '{'a' * LONG}'])"],
@@ -69,7 +74,7 @@ CELLS = {
     "a large number": [f"{BUILD}ImageSpec(name=str(0x{'f' * LONG}))"],
     "specs on specs": [
         f"{BUILD}ImageSpec(name='a')",
-        *[f"{BUILD}ImageSpec(base_image=trainer, name='a')"] * 160,
+        *[f"{BUILD}ImageSpec(base_image=trainer, name='a')"] * 60,
     ],
     "many specs in a list": [
         f"{BUILD}[ImageSpec(name='a', tag_format=f'{{i}}') {LOOP.format('i')}]"
@@ -127,6 +132,13 @@ def test_cells_that_ask_for_much_are_told_and_not_evaluated(tmp_path: Path) -> N
     untold = {name for name, path in files.items() if str(path) not in told}
     assert untold == {"many lines of magics"}
     assert not [text for text in told.values() if "MemoryError" in text]
+
+
+def test_a_python_file_of_many_names_is_read_in_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    names = "".join(f"a{number} = {number}\n" for number in range(20_000))
+    path.write_text(f"from flytekit import ImageSpec as I\n{names}x = I(packages=['1 x', a7])\n")
+    assert "packages" in run("check", path).output
 
 
 def test_what_a_cell_would_set_in_others_classes_is_not_set(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ _CHANGERS = frozenset(
 _READERS = BUILTINS | IMPORTED | {"enumerate", "len", "print", "repr", "zip"}
 # Names that stand for names that stand for names.
 _DEEPEST = 50
+# What it costs to evaluate anything, in items.
+_EVALUATION = 10
+_WORD = re.compile(r"\w+")
 # A longer one takes IPython's patterns long.
 _LONGEST_LINE = 10_000
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -76,7 +79,9 @@ class Scope:
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)
-    _opaque: list[tuple[Position, str]] = field(default_factory=list)
+    _makers: set[str] = field(default_factory=set)
+    # Words of code that cannot be read, each with the first place of it.
+    _opaque: dict[str, Position] = field(default_factory=dict)
     # What was evaluated since the scope last changed, by the statement's `id`.
     _known: dict[int, Any] = field(default_factory=dict)
     _depth: int = 0
@@ -92,7 +97,8 @@ class Scope:
     def add_opaque(self, at: Position, text: str) -> None:
         """Take code that cannot be read: any name in it may be changed there."""
         self._known.clear()
-        self._opaque.append((at, text))
+        for word in _WORD.findall(text):
+            self._opaque.setdefault(word, at)
 
     def bind(self, name: str, at: Position, value: Any) -> None:
         """Give a name a value at a place."""
@@ -107,7 +113,10 @@ class Scope:
     def _take(self, at: Position, statement: ast.stmt) -> None:
         simple = isinstance(statement, (ast.Assign, ast.AnnAssign)) and _plain_targets(statement)
         for name in _stored(statement):
-            known = simple or _of_flytekit(statement, name) is not None
+            imported = _of_flytekit(statement, name)
+            if imported == "ImageSpec":
+                self._makers.add(name)
+            known = simple or imported is not None
             self._given.setdefault(name, []).append(_Given(at, statement, simple=known))
 
     def variables(self, tree: ast.AST, before: Position) -> dict[str, Any]:
@@ -132,7 +141,7 @@ class Scope:
     def makers(self, before: Position) -> set[str]:
         """Names that stand for ImageSpec at a place."""
         # What else `ImageSpec` may stand for is told where its value is asked for.
-        return {"ImageSpec", *(name for name in self._given if self._is_maker(name, before))}
+        return {"ImageSpec", *(name for name in self._makers if self._is_maker(name, before))}
 
     def _is_maker(self, name: str, before: Position) -> bool:
         given = self._before(name, before)
@@ -152,9 +161,8 @@ class Scope:
             If that is more than a literal, or nothing gives it.
         """
         given = self._before(name, before)
-        for at, text in self._opaque:
-            if at < before and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
-                raise NotLiteralError(f"`{name}` may be set in cell {at[0]}, which has to be run")
+        if (at := self._opaque.get(name, before)) < before:
+            raise NotLiteralError(f"`{name}` may be set in cell {at[0]}, which has to be run")
         if not given:
             if name == "CopyFileDetection":
                 return _imported(name)
@@ -199,6 +207,7 @@ class Scope:
         NotLiteralError
             If it is more.
         """
+        self.bounds.spend(_EVALUATION)
         require_literal(expression, self.makers(at))
         scope = self.variables(expression, at)
         if any(isinstance(n, ast.Name) and n.id == "ImageSpec" for n in ast.walk(expression)):

@@ -50,16 +50,16 @@ class Bounds:
         found = [value]
         while found:
             one = found.pop()
-            self._take(1)
+            self.spend(1)
             if isinstance(one, (str, bytes)):
-                self._take(len(one) // _CHARACTERS)
+                self.spend(len(one) // _CHARACTERS)
             elif isinstance(one, int):
-                self._take(one.bit_length() // (8 * _CHARACTERS))
+                self.spend(one.bit_length() // (8 * _CHARACTERS))
             elif isinstance(one, _MANY):
-                self._take(len(one))
+                self.spend(len(one))
                 found += one
             elif isinstance(one, dict):
-                self._take(len(one))
+                self.spend(len(one))
                 found += one.keys()
                 found += one.values()
             elif hasattr(type(one), "__dataclass_fields__"):
@@ -69,17 +69,24 @@ class Bounds:
     def counted(self, values: Iterable[Any]) -> Iterator[Any]:
         """Give what a loop goes through."""
         for value in values:
-            self._take(1)
+            self.spend(1)
             yield value
 
     def joined(self, between: Any, values: Any) -> Any:
         """Give ``between.join(values)``."""
         many = [*values] if isinstance(between, str) else values
         if isinstance(between, str):
-            self._take(len(many) * len(between) // _CHARACTERS)
+            self.spend(len(many) * len(between) // _CHARACTERS)
         return self.measured(between.join(many))
 
-    def _take(self, count: int) -> None:
+    def spend(self, count: int) -> None:
+        """Take so much away.
+
+        Raises
+        ------
+        NotLiteralError
+            If there is not so much.
+        """
         self.left -= count
         if self.left < 0:
             raise NotLiteralError("what stands here is too much to be evaluated without a run")

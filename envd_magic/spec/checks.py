@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path, PurePosixPath
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -302,6 +303,10 @@ def tag_format(field: str, value: Any) -> Iterator[Problem]:
         yield from found
         return
     try:
+        # A width could ask for a gigabyte, an attribute for anything.
+        for _, name, form, conversion in Formatter().parse(value):
+            if name is not None and (name != "spec_hash" or form or conversion):
+                raise ValueError(f"{name!r} is no plain {{spec_hash}}")
         tag = value.format(spec_hash="0123456789abcdefghij_A")
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         yield Problem(
