@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.containers import container
-from envd_magic.engine.images import RECIPE_LABEL, ImageInfo, inspect, split_name
+from envd_magic.engine.images import RECIPE_LABEL, ImageInfo, hold, inspect, split_name
 from envd_magic.recipe.model import DEFAULT_PATH
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str)
     Returns
     -------
     str
-        The private name, or the ID of the earlier one.
+        The private name.
     """
     config = _config(built, goal)
     earlier = inspect(engine, before)
-    if earlier is not None and _is_same(earlier, built, config):
-        # Every step came from the cache: an image that is the same keeps its digest.
-        return earlier.id
+    # Every step came from the cache: an image that is the same keeps its digest.
+    if earlier is not None and _is_same(earlier, built, config) and hold(engine, earlier.id, name):
+        return name
     # A container that never starts: a commit gives its image the settings as they are here, where a
     # Dockerfile would need quoting, has no newlines, and takes a step for each.
     command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}

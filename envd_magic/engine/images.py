@@ -13,7 +13,7 @@ from envd_magic.errors import BaseImageError, EngineError, PushError
 from envd_magic.owner import is_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 #: Repository of what is being built.
 BUILDS = "envd_magic-build"
@@ -231,6 +231,22 @@ def tag(engine: Engine, image: str, name: str) -> None:
         engine.api.tag(image, *split_name(name), force=True)
 
 
+def hold(engine: Engine, image: str, name: str) -> bool:
+    """Give an image a name that nobody else takes away; tell whether it is there at all.
+
+    Builds side by side take names away from images that others have just found: what has lost
+    its last name is gone.
+    """
+    from docker.errors import NotFound
+
+    with explained(f"tag the image as {name}"):
+        try:
+            engine.api.tag(image, *split_name(name), force=True)
+        except NotFound:
+            return False
+    return True
+
+
 def untag(engine: Engine, names: Iterable[str]) -> None:
     """Take names away; an image that has others, or children, stays. Missing ones are fine."""
     from docker.errors import APIError, NotFound
@@ -256,17 +272,23 @@ def abandoned(engine: Engine) -> list[str]:
     return [name for name in names if is_abandoned(name)]
 
 
-def old_dependencies(engine: Engine) -> list[str]:
-    """Find the kept dependencies that are more than are kept, those used longest ago."""
+def old_dependencies(engine: Engine) -> Iterator[str]:
+    """Find the kept dependencies that are more than are kept, those used longest ago.
+
+    Each is looked at again when it is given: a build may have taken it meanwhile.
+    """
     with explained("list the images"):
         found = engine.api.images(filters={"reference": f"{DEPENDENCIES}:*"})
         names = [name for image in found for name in image.get("RepoTags") or ()]
         names = [name for name in names if name.startswith(f"{DEPENDENCIES}:")]
         if len(names) <= MOST_DEPENDENCIES:
-            return []
+            return
         when = {name: _last_tagged(engine, name) for name in names}
         old = sorted(names, key=when.__getitem__, reverse=True)[MOST_DEPENDENCIES:]
-        return [one for name in old for one in (name, *_shared_names(engine, name))]
+        for name in old:
+            # Who takes one names it again.
+            if _last_tagged(engine, name) == when[name]:
+                yield from (*_shared_names(engine, name), name)
 
 
 def _shared_names(engine: Engine, name: str) -> list[str]:

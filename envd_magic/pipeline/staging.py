@@ -94,7 +94,7 @@ class Staging:
         if parts.dependencies is not None:
             if self.shared is not None and not self.anew:
                 self.shared.fetch(parts.dependencies, start)
-            choice = choose(self.engine, parts.dependencies, start, wanted)
+            choice = self._choose(parts.dependencies, start, wanted)
             with remembered(self.commands.log, parts.dependencies, base.id):
                 below = self._dependencies(choice)
             start = replace(start, image=below, step=INSTALLED_STEP)
@@ -103,6 +103,18 @@ class Staging:
         wanted.store.write(installed)
         chain = installed.kept.rpartition(":")[2] if installed.increments else ""
         return Built(image, f"+{chain}" if chain else "")
+
+    def _choose(self, recipe: Recipe, start: Start, wanted: Wanted) -> Choice:
+        """Choose, and hold what an earlier build has made: another one may sweep its name away."""
+        while True:
+            choice = choose(self.engine, recipe, start, wanted)
+            found = choice.there or choice.start.image
+            if found is start.image:
+                return choice
+            name = f"{images.BUILDS}:{private_name()}"
+            self.private.append(name)
+            if images.hold(self.engine, found.id, name):
+                return choice
 
     def _dependencies(self, choice: Choice) -> ImageInfo:
         """Give the image of what is installed, and keep it."""
