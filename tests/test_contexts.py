@@ -361,7 +361,7 @@ def test_envd_reaches_a_buildkit_that_wants_tls(
         (stranger / "ca.pem").write_bytes((client / "ca.pem").read_bytes())
         run("add", "stranger", *words, str(stranger))
         assert "no builder answers" in run("check", "stranger", good=False)
-        with pytest.raises(ContextError, match=r"which the context stranger names: .*ALERT"):
+        with pytest.raises(ContextError, match="which the context stranger names: "):
             build(spec, context="stranger")
     with pytest.raises(ContextError, match="which the context tls names: Connection refused"):
         build(spec, context="tls")

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from envd_magic.doctor.finding import FAIL, OK, WARNING, Finding
 from envd_magic.envd.contexts import SANDBOX_CONTEXT
 from envd_magic.envd.home import kube_variables
-from envd_magic.envd.tunnel import host_and_port, tls_context
+from envd_magic.envd.tunnel import REFUSAL, host_and_port, tls_context
 from envd_magic.errors import ContextError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # Seconds that a builder gets to answer.
 _CONNECT = 5.0
-# Seconds in which a server refuses a client's certificate: the handshake is over before.
-_REFUSAL = 0.3
 # Of what kubectl says, at most.
 _MOST_SAID = 300
 
@@ -65,7 +63,7 @@ def _tcp(home: Home) -> str:
 
 
 def _hear(wrapped: ssl.SSLSocket) -> None:
-    wrapped.settimeout(_REFUSAL)
+    wrapped.settimeout(REFUSAL)
     try:
         wrapped.recv(1)
     except TimeoutError:

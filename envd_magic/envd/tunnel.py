@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from envd_magic.envd.home import Home
     from envd_magic.envd.program import Program
 
+#: Seconds in which a server refuses a client's certificate: the handshake is over before.
+REFUSAL = 0.3
 _PIECE = 1 << 16
 # Seconds for a server to take a connection, and for its end to be told.
 _PATIENCE = 20
@@ -137,6 +139,7 @@ class _Tunnel:
         self._place = place
         self._context = context
         self._heard = False
+        self._told = asyncio.Event()
 
     async def lead(self, connection: socket.socket) -> str:
         """Carry bytes both ways until one side ends; give why nothing was heard."""
@@ -164,9 +167,12 @@ class _Tunnel:
         opened = asyncio.open_connection(*self._place, ssl=self._context)
         far_in, far_out = await asyncio.wait_for(opened, _PATIENCE)
         near_in, near_out = await asyncio.open_unix_connection(sock=connection.dup())
-        ways = (self._out(near_in, far_out), self._back(far_in, near_out))
-        tasks = [asyncio.ensure_future(way) for way in ways]
+        tasks = [asyncio.ensure_future(self._back(far_in, near_out))]
         try:
+            # A refusal that meets words on their way is lost. A server of gRPC speaks first.
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._told.wait(), REFUSAL)
+            tasks.append(asyncio.ensure_future(self._out(near_in, far_out)))
             # TLS has no end of one direction alone: with one way, both are over.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -188,7 +194,11 @@ class _Tunnel:
         self._heard = True
 
     async def _back(self, far: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
-        while piece := await far.read(_PIECE):
-            self._heard = True
-            near.write(piece)
-            await near.drain()
+        try:
+            while piece := await far.read(_PIECE):
+                self._heard = True
+                self._told.set()
+                near.write(piece)
+                await near.drain()
+        finally:
+            self._told.set()
