@@ -85,10 +85,11 @@ def run(*words: str, good: bool = True) -> str:
 
 
 def state(folder: Path) -> dict[str, bytes]:
+    """Give all files but those of IPython itself."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and ".ipython" not in path.parts
     }
 
 
@@ -235,7 +236,8 @@ def test_the_command_line_builds_and_verifies_in_a_context(
     path = write(tmp_path / "a.ipynb", f"%%envd_build --context {there} x\n{cell}")
     done = command("build", "--json", str(path))
     assert done.exit_code == 0, done.output
-    image = json.loads(done.stdout.splitlines()[-1])["result"]["image"]
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    image = next(one for one in told if one.get("event") == "finished")["result"]["image"]
     assert far.has(image)
     # The cell says where.
     for words in (("verify",), ("plan",), ("verify", "--context", there)):
