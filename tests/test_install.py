@@ -11,7 +11,7 @@ from flytekit import ImageSpec
 
 from envd_magic.errors import SpecError
 from envd_magic.recipe.compose import Base, compose
-from envd_magic.recipe.installer.options import argument_settings
+from envd_magic.recipe.installer.options import argument_settings, uv_options, without_logins
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,34 @@ def test_arguments_are_read_as_pip_reads_them(
     arguments: str, settings: list[tuple[str, str]]
 ) -> None:
     assert argument_settings(shlex.split(arguments)) == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept", "variables"),
+    [
+        ("--pre -f https://h.test/", ["--pre", "-f", "https://h.test/"], {}),
+        (
+            "--pre -f https://a:b@h.test/ -q",
+            ["--pre", "-q"],
+            {"PIP_FIND_LINKS": "https://a:b@h.test/"},
+        ),
+        ("-fhttps://a:b@h.test/ -f /x", ["-f", "/x"], {"PIP_FIND_LINKS": "https://a:b@h.test/ /x"}),
+        ("--proxy=http://a:b@h.test", [], {"PIP_PROXY": "http://a:b@h.test"}),
+        ("x@https://a:b@h.test/x.whl", ["x@https://a:b@h.test/x.whl"], {}),
+    ],
+)
+def test_arguments_with_a_login_become_variables(
+    arguments: str, kept: list[str], variables: dict[str, str]
+) -> None:
+    words = shlex.split(arguments)
+    assert without_logins(words, argument_settings(words)) == (kept, variables)
+
+
+def test_links_with_a_login_are_no_arguments_of_uv() -> None:
+    links = ["https://a:b@h.test/", "/x"]
+    arguments, variables = uv_options([("find-links", link) for link in links])
+    assert (arguments, variables) == ([], {"UV_FIND_LINKS": ",".join(links)})
+    assert uv_options([("find-links", "/x")]) == (["--find-links", "/x"], {})
 
 
 @pytest.mark.parametrize("field", ["pip_index", "pip_extra_args", "pip_extra_index_url"])

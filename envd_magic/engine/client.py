@@ -23,6 +23,9 @@ _TIMEOUT = 120
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
+#: Bytes: a prune that took less took no step's result, but the copy of a build folder.
+SMALL_PRUNE = 1_000_000
+
 
 class Engine:
     """A connection to the engine; it is made at the first use and closed with :meth:`close`.
@@ -122,7 +125,7 @@ class Engine:
                 for one in told
                 if one.get("Type") == "builder"
                 and one.get("Action") == "prune"
-                and one["Actor"]["Attributes"].get("reclaimed") != "0"
+                and int(one["Actor"]["Attributes"].get("reclaimed", SMALL_PRUNE)) >= SMALL_PRUNE
             ]
         return max(found, default=None)
 

@@ -41,6 +41,7 @@ from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.witness import Witness
 from envd_magic.recipe.compose import Base, needs_python
+from envd_magic.recipe.model import SECRETS
 from envd_magic.recipe.stages import stages
 from envd_magic.shell import interrupts_raise
 
@@ -120,6 +121,7 @@ class _Build:
         self.phase = Phase.PREPARE
         self.waits = self.taken = False
         self.leftovers = Leftovers()
+        self.mounts_secrets = False
         self.verification: Verification | None = None
 
     def run(self) -> BuildResult:
@@ -191,6 +193,8 @@ class _Build:
         return self._result("built")
 
     def _with_engine(self, commands: Commands, home: Home) -> None:
+        tops = {name.partition("/")[0] for name in self.recipe.files}
+        self.mounts_secrets = home.in_engine and SECRETS in tops
         made = {
             platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
         }
@@ -361,6 +365,8 @@ class _Build:
         for name in self.private:
             SERVER.withdraw(name)
         self.leftovers.remove(self.private, self.engine)
+        if self.mounts_secrets:
+            self.leftovers.forget(self.engine)
         if error is not None:
             # What has failed counts, and who has stopped it does not wait for a slow engine.
             self.leftovers.wait(_SHORT)

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from envd_magic.engine import containers, images
+from envd_magic.engine import containers, images, sources
 from envd_magic.engine.client import Engine
 from envd_magic.errors import EngineError
 from envd_magic.pipeline import folders
@@ -38,6 +38,12 @@ class Leftovers:
             with suppress(EngineError):
                 here = engine.here()
                 self._begin(lambda: _remove_kept(place, here))
+
+    def forget(self, engine: Engine) -> None:
+        """Begin to let an engine forget the folders in which credentials were sent."""
+        with suppress(EngineError):
+            here = engine.here()
+            self._begin(lambda: _forget(here))
 
     def sweep(self, engine: Engine | None) -> None:
         """Begin to take away what dead processes have left.
@@ -81,6 +87,11 @@ def _remove_kept(place: str, here: Address) -> None:
     with _own(here) as engine:
         images.untag(engine, [name for _, name in kept])
         _KEPT.difference_update(kept)
+
+
+def _forget(here: Address) -> None:
+    with _own(here) as engine:
+        sources.forget_folders(engine)
 
 
 def _sweep(place: str, here: Address) -> None:

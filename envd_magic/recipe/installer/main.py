@@ -17,6 +17,7 @@ from envd_magic.recipe.installer.options import (
     argument_settings,
     indexes,
     pip_settings,
+    without_logins,
 )
 from envd_magic.recipe.installer.uv import with_uv
 
@@ -76,6 +77,8 @@ def install(asked: dict[str, Any], work: Path) -> None:
     settings = pip_settings() + argument_settings(asked.get("arguments", []))
     first, further = indexes(settings, asked)
     # By the environment, since arguments can be read in the list of processes.
+    asked["arguments"], hidden = without_logins(asked.get("arguments", []), settings)
+    environment.update(hidden)
     if asked.get("index"):
         environment["PIP_INDEX_URL"] = first
     if asked.get("extra_index"):

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Tuple
 # Options of pip with their values; a flag has the value "true".
 Settings = List[Tuple[str, str]]
 Environment = Dict[str, str]
+LOGIN = re.compile("://[^/@]*@")
 TRUE = ("1", "true", "yes", "on")
 SHORT_FLAGS = {"U": "upgrade", "I": "ignore-installed", "q": "quiet", "v": "verbose"}
 SHORT = {"i": "index-url", "f": "find-links", "c": "constraint", "t": "target", "r": "requirement"}
@@ -116,21 +117,51 @@ def argument_settings(arguments: list[str]) -> Settings:
     return found
 
 
+def without_logins(arguments: list[str], settings: Settings) -> tuple[list[str], Environment]:
+    """Give arguments of pip without those that have a login, which go into variables.
+
+    Arguments can be read in the list of processes; a variable stands for all of its settings.
+    """
+    kept: list[str] = []
+    variables: Environment = {}
+    for word in arguments:
+        found = argument_settings([*kept[-1:], word])[-1:]
+        if not LOGIN.search(word) or not found or not found[0][0]:
+            kept.append(word)
+            continue
+        if not word.startswith("-"):
+            kept.pop()
+        name, value = found[0]
+        if name in ("find-links", "extra-index-url"):
+            value = " ".join(each for other, each in settings if other == name)
+        variables["PIP_" + name.upper().replace("-", "_")] = value
+    return kept, variables
+
+
 def uv_options(settings: Settings) -> tuple[list[str], Environment]:
     """Give pip's settings as uv's arguments and variables, apart from the indexes."""
     arguments: list[str] = []
     variables: Environment = {}
+    links: list[str] = []
     for name, value in settings:
         if name in FLAGS:
             arguments += FLAGS[name] if value.lower() in TRUE else []
         elif name in VALUES:
             items = value.replace(",", " ") if name.endswith("binary") else value
             for item in items.split():
-                arguments += [VALUES[name], item]
+                if name == "find-links":
+                    links.append(item)
+                else:
+                    arguments += [VALUES[name], item]
         elif name in VARIABLES:
             variables.update(dict.fromkeys(VARIABLES[name], value))
         elif name not in NEUTRAL and name not in ("index-url", "extra-index-url", "upgrade"):
             raise NotForUvError("uv has nothing like pip's --" + name)
+    if any(LOGIN.search(item) for item in links):
+        # Arguments can be read in the list of processes.
+        variables["UV_FIND_LINKS"] = ",".join(links)
+    else:
+        arguments += [word for item in links for word in ("--find-links", item)]
     return arguments, variables
 
 

@@ -1,0 +1,72 @@
+"""Markup in what a spec says and what its build prints: shown in the browser, never run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .browser import open_notebook
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from .browser import Server
+
+ATTACK = "<img src=x onerror=window.ran=1><script>window.ran=2</script>"
+LINK = "javascript:window.ran=3"
+SPEC = r"""
+from flytekit import ImageSpec
+def spec(nonce):
+    return ImageSpec(
+        name="shown",
+        env={"A": A, "NONCE": nonce},
+        commands=[
+            f"echo '{A}'",
+            f"printf '\033]8;;{L}\033\\link\033[31m%s\033[0m\n' '{A}'",
+            f"echo '{A}' >&2; '{A}'; exit 3",
+        ],
+    )
+"""
+CELLS = [
+    f"%load_ext envd_magic\nA, L = {ATTACK!r}, {LINK!r}\n{SPEC}",
+    f"%%envd_build built --force --no-push\nspec({os.urandom(4).hex()!r})",
+    "%envd record a.jsonl.gz",
+    "%envd replay a.jsonl.gz --speed 1000",
+    "%envd fix",
+    """%%envd_build refused
+ImageSpec(name=A, packages=[A, f'a @ {A}'], apt_packages=[A], env={A: A}, pip_index=A, copy=[A],
+          base_image=A, tag_format=A, platform=A)""",
+    "%%envd_build refused --yaml\nname: a\npackages: ['" + ATTACK + "']\n",
+    f"p = spec({os.urandom(4).hex()!r})\n%envd preview p",
+    "%envd plan p",
+    "%envd history",
+    "%envd panel p",
+]
+
+
+def test_markup_is_shown_and_never_run(server: Server, browser: Browser) -> None:
+    notebook = open_notebook(browser, server, "hostile", CELLS)
+    for number in range(len(CELLS)):
+        notebook.run(number)
+        notebook.wait(number)
+        # What failed shows it: in the card, and in the traceback under it.
+        if number in (1, 3, 5, 6, 7):
+            shown = notebook.output(number).filter(has_text=ATTACK)
+            shown.first.wait_for(timeout=60_000)
+    panel = notebook.cell(len(CELLS) - 1)
+    panel.get_by_role("textbox", name="Packages", exact=True).fill(ATTACK)
+    panel.get_by_role("status", name="Packages says").filter(has_text=ATTACK).wait_for()
+    panel.get_by_role("textbox", name="Packages", exact=True).fill("")
+    panel.get_by_role("button", name="Build", exact=True).click()
+    panel.get_by_role("status").filter(has_text="Failed to build: shown").first.wait_for(
+        timeout=60_000
+    )
+    log = panel.get_by_role("log", name="Build log")
+    log.get_by_text(ATTACK).first.wait_for()
+    page = notebook.page
+    assert page.evaluate("() => window.ran") is None
+    assert page.evaluate("() => document.querySelectorAll('img[src=x]').length") == 0
+    assert page.evaluate("() => document.querySelectorAll('a[href^=javascript]').length") == 0
+    # The test itself sees what runs.
+    page.evaluate("(text) => { document.body.insertAdjacentHTML('beforeend', text) }", ATTACK)
+    page.wait_for_function("() => window.ran === 1")
