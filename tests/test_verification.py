@@ -160,6 +160,8 @@ FIRST = {
     "RUN rm /root/data/run.sh": ("copy", "/root/data/run.sh"),
     "RUN ln -sf /etc/passwd /root/data/link": ("copy", "/root/data/link"),
     'CMD ["bash"]': ("base_image", "CMD"),
+    "LABEL team=other": ("base_image", "label team"),
+    "ONBUILD RUN true": ("base_image", "ONBUILD"),
 }
 SECOND = {
     "RUN pip uninstall -y tinytwo": ("requirements", TWO),
@@ -171,6 +173,8 @@ SECOND = {
     "RUN chmod 644 /root/data/run.sh": ("copy", "/root/data/run.sh"),
     "RUN rm /root/data/link && echo > /root/data/link": ("copy", "/root/data/link"),
     'ENTRYPOINT ["python"]\nCMD ["python3"]': ("entrypoint", ""),
+    "WORKDIR /tmp": ("base_image", "WORKINGDIR"),
+    "USER nobody": ("base_image", "USER"),
 }
 
 
@@ -199,8 +203,18 @@ def test_what_else_was_altered_is_told(
 def test_nothing_else_is_told(
     first: dict[tuple[str, str], str], second: dict[tuple[str, str], str]
 ) -> None:
-    assert set(first) == set(FIRST.values())
-    assert set(second) == set(SECOND.values())
+    changed = {("name", "layers")}
+    assert set(first) == {*FIRST.values(), *changed}
+    assert set(second) == {*SECOND.values(), *changed}
+
+
+def test_a_file_that_nobody_asked_for_is_told_too(built: Built) -> None:
+    # Without an index, there is no secret to look for.
+    spec = dataclasses.replace(built.spec, pip_index=None)
+    with pytest.raises(VerifyError) as caught:
+        verify(spec, built.altered("RUN echo 1 > /more"))
+    found = {(item.field, item.item) for item in caught.value.verification.differing}
+    assert ("name", "layers") in found
 
 
 def test_what_is_there_instead_is_told(

@@ -86,7 +86,16 @@ def run_command(  # noqa: PLR0913
             _start(engine, name, command[0], image)
             for chunk in _in_time(output):
                 report(decode(chunk))
-            return int(engine.api.wait(name)["StatusCode"])
+            # The output may end before the command does: it was cut off, or closed by it.
+            code = b""
+            for piece in _in_time(_exit_code(engine, name)):
+                report("")
+                code = piece
+            return int(code)
+
+
+def _exit_code(engine: Engine, container: str) -> Iterator[bytes]:
+    yield str(engine.api.wait(container)["StatusCode"]).encode()
 
 
 def _start(engine: Engine, container: str, program: str, image: str) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.containers import container
-from envd_magic.engine.images import RECIPE_LABEL, ImageInfo, hold, inspect, split_name
+from envd_magic.engine.images import (
+    LAYERS_LABEL,
+    RECIPE_LABEL,
+    ImageInfo,
+    hold,
+    inspect,
+    split_name,
+)
 from envd_magic.recipe.model import DEFAULT_PATH
 
 if TYPE_CHECKING:
@@ -88,7 +95,8 @@ def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
     base, finishing = goal.base, goal.finish
     config = {key: base.config[key] for key in KEPT if base.config.get(key)}
     config["Env"] = [f"{name}={value}" for name, value in finished_env(base, finishing).items()]
-    config["Labels"] = {**base.labels, RECIPE_LABEL: goal.recipe}
+    own = {RECIPE_LABEL: goal.recipe, LAYERS_LABEL: built.layers_digest}
+    config["Labels"] = {**base.labels, **own}
     if finishing.entrypoint is not None:
         config["Entrypoint"] = list(finishing.entrypoint)
     elif not config.get("Cmd"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ SHARED = "envd_magic-dependencies-"
 MOST_DEPENDENCIES = 20
 #: On every image that is built here: the digest of the recipe that made it.
 RECIPE_LABEL = "io.github.envd-magic.recipe"
+#: Beside it: the digest of the layers that the build made.
+LAYERS_LABEL = "io.github.envd-magic.layers"
+# Of an archive with nothing in it: what a commit adds on some engines.
+_EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,14 @@ class ImageInfo:
     def labels(self) -> dict[str, str]:
         """Its labels."""
         return dict(self.config.get("Labels") or {})
+
+    @property
+    def layers_digest(self) -> str:
+        """A digest of its layers, empty ones on top left out."""
+        layers = list(self.layers)
+        while layers[-1:] == [_EMPTY_LAYER]:
+            layers.pop()
+        return hashlib.sha256("\n".join(layers).encode()).hexdigest()
 
 
 def inspect(engine: Engine, name: str) -> ImageInfo | None:

@@ -239,8 +239,7 @@ class _Look:
         self, image: ImageInfo, base: ImageInfo | None, history: Sequence[layers.Entry]
     ) -> list[Layer]:
         """Give all layers of the image, the lowest first."""
-        size = base.size if base is not None else None
-        fields = layers.fields_of(history, size, self.asked.recipe, image.labels)
+        fields = layers.fields_of(history, base, self.asked.recipe, image.labels)
         return [
             Layer(fields[number], history[number].size, self.platform)
             for number in layers.without_empty(history, len(image.layers))

@@ -17,6 +17,7 @@ from envd_magic.recipe.marks import field_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from envd_magic.engine.images import ImageInfo
     from envd_magic.recipe.model import Recipe
 
 BASE = "base_image"
@@ -49,7 +50,7 @@ def entries(history: Sequence[Mapping[str, Any]]) -> list[Entry]:
 
 
 def fields_of(
-    history: Sequence[Entry], base_size: int | None, recipe: Recipe, labels: Mapping[str, str]
+    history: Sequence[Entry], base: ImageInfo | None, recipe: Recipe, labels: Mapping[str, str]
 ) -> list[str]:
     """Give the field that each entry of a history comes from, "" where that is not known.
 
@@ -57,17 +58,17 @@ def fields_of(
     ----------
     history
         The image's, the oldest first.
-    base_size
-        Bytes of the base image; None if it is not known, or the image does not stand on it.
+    base
+        The base image; None if it is not known, or the image does not stand on it.
     recipe
         What has made the image.
     labels
         The image's.
     """
-    start = _start(history, base_size)
+    start = _start(history, base)
     found = [BASE] * start + [field_of(one.made_by) for one in history[start:]]
     _copies(history, start, found, labels)
-    if base_size is not None:
+    if base is not None:
         _installed(history, start, found, recipe)
     return found
 
@@ -85,13 +86,18 @@ def without_empty(history: Sequence[Entry], count: int) -> list[int]:
     return [number for number in places if number not in gone]
 
 
-def _start(history: Sequence[Entry], base_size: int | None) -> int:
+def _start(history: Sequence[Entry], base: ImageInfo | None) -> int:
     """Give how many entries are the base image's."""
-    if base_size is None:
+    if base is None:
         return 0
     number = total = 0
-    while number < len(history) and total < base_size:
+    while number < len(history) and total < base.size:
         total += history[number].size
+        number += 1
+    # Its last layers may be empty ones.
+    for entry in history[number : len(base.layers)]:
+        if entry.size or not _is_below(entry):
+            break
         number += 1
     return number
 

@@ -7,13 +7,17 @@ are opened, those in them are not.
 from __future__ import annotations
 
 import bz2
+import html
 import io
+import json
 import lzma
+import shlex
 import zipfile
 import zlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from envd_magic.spec.disguise import core, disguised
 
@@ -69,13 +73,23 @@ def needles(secrets: Sequence[Sought]) -> list[Needle]:
     for number, one in enumerate(secrets):
         for value in one.values:
             plain = core(value)
-            start = plain if len(plain) >= _SHORTEST_CORE else value
-            needle = Needle(number, start.encode(), disguised(value))
-            # Of values that share their plain part, each has its own pattern.
-            found[number, needle.start + b"\0" + value.encode()] = needle
+            starts = (plain,) if len(plain) >= _SHORTEST_CORE else _quoted(value)
+            for start in map(str.encode, starts):
+                # Of values that share their plain part, each has its own pattern.
+                key = start + b"\0" + value.encode()
+                found[number, key] = Needle(number, start, disguised(value))
         for raw in one.raw:
             found[number, raw] = Needle(number, raw)
     return list(found.values())
+
+
+def _quoted(value: str) -> set[str]:
+    """Give a value in the ways that it is likely to be written in a file.
+
+    It has no part that is the same in all of them and long enough to be looked for.
+    """
+    ways = {value, json.dumps(value)[1:-1], repr(value)[1:-1], shlex.quote(value)}
+    return ways | {quote(value), quote(value, safe=""), html.escape(value)}
 
 
 @dataclass

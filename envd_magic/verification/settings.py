@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.finishing import KEPT, finished_env
-from envd_magic.engine.images import RECIPE_LABEL, same_platform
+from envd_magic.engine.images import LAYERS_LABEL, RECIPE_LABEL, same_platform
 from envd_magic.spec.secrets import MASK, is_secret_name
 from envd_magic.verification.result import DIFFERS, OK, UNCHECKED, Item
 
@@ -23,6 +23,8 @@ _ID = "_F_IMG_ID"
 # What envd sets where the base image has none, and what a container gets from the engine.
 _ENVDS = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 _ENGINES = ("HOME", "HOSTNAME", "TERM", "container")
+# Labels of envd, of ours, and of engines that are no Docker.
+_LABELS = ("ai.tensorchord.envd.", "io.github.envd-magic.", "io.buildah.")
 _NO_BASE = "the base image is not in the engine"
 
 
@@ -77,6 +79,7 @@ def setting_items(subject: Subject) -> Iterator[Item]:
 
 def _made(subject: Subject) -> Iterator[Item]:
     """Tell of the recipe: another one gives another image, though all that is looked at agree."""
+    yield from _layers(subject.image)
     made_by, increments, _ = subject.image.labels.get(RECIPE_LABEL, "").partition("+")
     asked = "made by this spec's recipe"
     if made_by == subject.recipe.digest():
@@ -87,6 +90,18 @@ def _made(subject: Subject) -> Iterator[Item]:
     if made_by:
         why = "it was made by another recipe, of another version of envd_magic or other options"
     yield Item("name", "recipe", asked, "", UNCHECKED, why)
+
+
+def _layers(image: ImageInfo) -> Iterator[Item]:
+    """Tell whether anything was put on top of what the build made, by whatever way."""
+    asked = "those that the build made"
+    made = image.labels.get(LAYERS_LABEL)
+    if made is None:
+        yield Item("name", "layers", asked, "", UNCHECKED, "no label tells what was made")
+    elif made == image.layers_digest:
+        yield Item("name", "layers", asked, "the same", OK)
+    else:
+        yield Item("name", "layers", asked, "others", DIFFERS, "it was changed after the build")
 
 
 def _platform(subject: Subject) -> Iterator[Item]:
@@ -107,15 +122,29 @@ def _base(subject: Subject) -> Iterator[Item]:
     else:
         why = "a newer one has its name now, or the image was made of another one"
         yield Item("base_image", "", name, "the image does not stand on it", DIFFERS, why)
-    for key in KEPT:
+    yield from _kept(image, base)
+    yield from _labels(image, base)
+
+
+def _kept(image: ImageInfo, base: ImageInfo) -> Iterator[Item]:
+    """Compare what a build keeps of its base image's settings."""
+    for key in (*KEPT, "User", "WorkingDir"):
         has, wanted = image.config.get(key) or None, base.config.get(key) or None
         if wanted is not None or has is not None:
             outcome = OK if has == wanted else DIFFERS
             yield Item("base_image", key.upper(), _text(wanted), _text(has), outcome)
+    if has := image.config.get("OnBuild"):
+        yield Item("base_image", "ONBUILD", "none", _text(has), DIFFERS)
+
+
+def _labels(image: ImageInfo, base: ImageInfo) -> Iterator[Item]:
     for label, value in base.labels.items():
-        if image.labels.get(label) != value:
+        if label not in (RECIPE_LABEL, LAYERS_LABEL) and image.labels.get(label) != value:
             found = image.labels.get(label, "none")
             yield Item("base_image", f"label {label}", value, found, DIFFERS)
+    for label, found in image.labels.items():
+        if label not in base.labels and not label.startswith(_LABELS):
+            yield Item("base_image", f"label {label}", "none", found, DIFFERS)
 
 
 def _text(value: Any) -> str:

@@ -116,7 +116,7 @@ def _variable(name: str, value: str) -> Iterator[Sought]:
         yield Sought("env", name, variable=name, why="what is kept of the spec has no secrets")
     elif _is_token(value):
         yield _one("env", name, [value], variable=name)
-    elif value:
+    elif len(value) >= _SHORTEST:
         why = "its value is none that could be told from other text"
         yield Sought("env", name, variable=name, why=why)
 
