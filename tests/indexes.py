@@ -18,7 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -141,6 +141,18 @@ class _Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Broken(_Handler):
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+
+@contextmanager
+def broken() -> Iterator[int]:
+    """Serve errors and nothing else; gives the port."""
+    with _serving(partial(_Broken, login=None)) as server:
+        yield server.server_address[1]
+
+
 @contextmanager
 def served(index: Path, login: str | None = None, certificate: Path | None = None) -> Iterator[int]:
     """Serve an index over HTTP, behind a login if one is given; gives the port.
@@ -155,6 +167,14 @@ def served(index: Path, login: str | None = None, certificate: Path | None = Non
         Serves HTTPS, with this certificate and its key.
     """
     handler = partial(_Handler, directory=str(index), login=login)
+    with _serving(handler, certificate) as server:
+        yield server.server_address[1]
+
+
+@contextmanager
+def _serving(
+    handler: Callable[..., _Handler], certificate: Path | None = None
+) -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("0.0.0.0", 0), handler)  # noqa: S104 - containers ask it
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -162,7 +182,7 @@ def served(index: Path, login: str | None = None, certificate: Path | None = Non
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield server.server_address[1]
+        yield server
     finally:
         server.shutdown()
         server.server_close()

@@ -14,6 +14,7 @@ from .corpus.measure import paths, summary, told_by
 
 # What the installers do not tell, and an index that is asked does.
 _UNTOLD = {"index_login_wrong_pip", "no_wheel_for_platform_pip", "no_wheel_for_python_pip"}
+_UNTOLD |= {"index_answers_an_error_pip"}
 
 
 @pytest.mark.parametrize("path", paths("first"), ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ from envd_magic.pipeline.as_json import result_from_json, result_to_json
 from envd_magic.pipeline.events import Output, StepFailed
 from envd_magic.pipeline.witness import Witness
 
-from .indexes import list_packages, served, wheel
+from .indexes import broken, list_packages, served, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,6 +192,25 @@ def test_an_index_that_wants_another_login_says_so_where_pip_does_not(tmp_path: 
         found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
     assert (found.kind, found.field, found.certain) == ("index-login", "pip_index", True)
     assert "guessed" not in repr(found)
+
+
+def test_an_index_that_breaks_is_told() -> None:
+    with broken() as port:
+        url = f"http://127.0.0.1:{port}/simple"
+        found = missing(ImageSpec(name="a", packages=["x1"], pip_extra_index_url=[url]), "x1")
+    assert (found.kind, found.item) == ("index-broken", url)
+    assert f"127.0.0.1:{port} answers with an error of its own (500)" in found.cause
+    assert found.fixes[0].changes == (Change("pip_extra_index_url", "remove", None, 0),)
+
+
+def test_an_address_where_no_index_is_is_doubted(tmp_path: Path) -> None:
+    wheel(tmp_path, "x1", "1.0")
+    list_packages(tmp_path)
+    with served(tmp_path) as port:
+        url = f"http://127.0.0.1:{port}/typo/simple/"
+        found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
+    assert (found.kind, found.field, found.certain) == ("index-address", "pip_index", False)
+    assert found.fixes[0].changes == (Change("pip_index", "set", None),)
 
 
 def test_a_list_of_packages_that_is_too_long_is_not_taken_for_one(tmp_path: Path) -> None:

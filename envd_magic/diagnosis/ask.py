@@ -45,6 +45,16 @@ class Ask:
         del index, package
         return False
 
+    def breaks(self, index: str, package: str) -> int:
+        """Give the status of an error that an index answers with itself (500 or more), or 0."""
+        del index, package
+        return 0
+
+    def is_index(self, index: str) -> bool | None:
+        """Say whether there is a list of packages where an index is to be."""
+        del index
+        return None
+
     def packages(self, index: str) -> Sequence[str]:
         """Give the names of an index's packages."""
         del index

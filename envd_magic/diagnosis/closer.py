@@ -23,11 +23,30 @@ if TYPE_CHECKING:
 
 def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
     """Ask the index why it gives nothing: no such package, or files for others only."""
+    return (
+        _refusing(view, match, ask)
+        or wrong_address(view, match, place, ask)
+        or _for_others(view, match, place, ask)
+    )
+
+
+def _refusing(view: View, match: re.Match[str], ask: Ask) -> Rule | None:
+    """Ask the spec's indexes whether they answer at all."""
     name = match["name"]
     for one in view.indexes():
         if ask.denies(one.url, name):
             cause = "the index wants a login, or does not take the one that it is given"
             return Rule("index-login", "", cause, _stays(one.place), (indexes.add_login,))
+        if status := ask.breaks(one.url, name):
+            cause = f"the index at {{host}} answers with an error of its own ({status})"
+            fixes = (indexes.without_index, indexes.check_index)
+            return Rule("index-broken", "", cause, _stays(one.place), fixes)
+    return None
+
+
+def _for_others(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
+    """Ask the index what it has of a package."""
+    name = match["name"]
     index = index_used(view, ask)
     answer = ask.offers(index, name) if index else None
     found = files_of(view, name, ask)
@@ -46,6 +65,17 @@ def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rul
         fixes_ = (requirements.python_for, requirements.other_version)
         return Rule("python-unsupported", "", cause, _stays(place), fixes_)
     return None
+
+
+def wrong_address(view: View, match: re.Match[str], _place: Place, ask: Ask) -> Rule | None:
+    """Ask whether there is an index at all where the spec says so."""
+    own = view.spec.pip_index
+    others = [one for one in view.indexes() if one.url != own]
+    if not own or others or ask.is_index(own) is not False or ask.offers(own, match["name"]):
+        return None
+    cause = "there is no package '{name}' at the address in pip_index, nor a list of packages"
+    fixes = (indexes.without_index, indexes.check_index)
+    return Rule("index-address", "", cause, of("pip_index"), fixes, certain=False)
 
 
 def _stays(place: Place) -> PlaceOf:

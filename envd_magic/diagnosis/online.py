@@ -62,6 +62,16 @@ class Online(Ask):
         """Say whether an index wants another login for a package's page."""
         return self._page(index, f"{normal(package)}/")[0] in (401, 403)
 
+    def breaks(self, index: str, package: str) -> int:
+        """Give the status of an error that an index answers with itself (500 or more), or 0."""
+        status = self._page(index, f"{normal(package)}/")[0]
+        return status if status >= 500 else 0  # noqa: PLR2004
+
+    def is_index(self, index: str) -> bool | None:
+        """Say whether there is a list of packages where an index is to be."""
+        status = self._page(index, "")[0]
+        return {200: True, 404: False, 410: False}.get(status)
+
     def packages(self, index: str) -> Sequence[str]:
         """Give the names of an index's packages, if they are few enough to be told in time."""
         status, found = self._page(index, "")

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.indexes import certificate, list_packages, served
+from tests.indexes import broken, certificate, list_packages, served
 from tests.lab.engine import start_own, stop_engine
 from tests.lab.process import run
 from tests.lab.registry import settings as registry_settings
@@ -88,6 +88,11 @@ class Bench:
         signed = certificate(self.stack_folder("tls"), self.gateway) if tls else None
         port = self.stack.enter_context(served(folder, login, signed))
         return f"http{'s' if tls else ''}://{self.gateway}:{port}/"
+
+    def broken_index(self) -> str:
+        """Give the URL of an index that answers with an error of its own, whatever is asked."""
+        port = self.stack.enter_context(broken())
+        return f"http://{self.gateway}:{port}/simple/"
 
     def stack_folder(self, name: str) -> Path:
         """Give a folder beside the user's."""

@@ -155,6 +155,14 @@ def check_url(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
     )
 
 
+def from_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take it by its name, so that the installer chooses the wheel that fits."""
+    asked = _parsed(place.item)
+    if asked is not None and place.item is not None:
+        asked.url = None
+        yield instead(place, str(asked), ", from the index, which knows which wheel fits")
+
+
 def loosen(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Ask for what the others need, or leave one of two out."""
     asked = _parsed(place.item)

@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "line-ends",
         r"(?<!\S)(?P<what>/?[\w./@+-]+): (?:[\w./ -]+)(?:\^M|\r|\\r): bad interpreter|"
-        r"env: '(?P<program>[\w./+-]+)(?:\^M|\r|\\r)'",
+        rf"env: {_OPEN}(?P<program>[\w./+-]+)(?:\^M|\r|\\r){_CLOSE}",
         "the script's lines end as Windows ends them, so that its first line names no program",
         places.command,
         (commands.unix_lines,),

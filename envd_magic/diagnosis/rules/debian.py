@@ -37,6 +37,13 @@ RULES: tuple[Rule, ...] = (
         (debian.newer_release,),
     ),
     Rule(
+        "apt-setup-failed",
+        r"dpkg: error processing (?:package|archive) (?P<name>[\w.+-]+)[^\n]*\n\s*(?P<why>[^\n]+)",
+        "the Debian package {name} cannot be set up: {why}",
+        places.debian_name,
+        (debian.drop_item,),
+    ),
+    Rule(
         "apt-unreachable",
         r"(?:W|E): (?:Failed to fetch|Could not) [^\n]*?(?P<why>Could not resolve '[^']*'|"
         r"Temporary failure resolving '[^']*'|Unable to connect to \S+?|Could not connect to \S+|"

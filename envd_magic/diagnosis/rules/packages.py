@@ -181,6 +181,41 @@ RULES: tuple[Rule, ...] = (
         places.index,
         (indexes.trust_host, indexes.own_certificates),
     ),
+    Rule(
+        "index-broken",
+        r"HTTP status server error \((?P<why>5\d\d[^)]*)\) for url \((?P<url>[^)\s]+)\)",
+        "the index at {host} answers with an error of its own ({why})",
+        places.index,
+        (indexes.without_index, indexes.check_index),
+    ),
+    Rule(
+        "download-broken",
+        rf"(?:Because |and ){_NAME}==\S+ has an invalid package format",
+        "what the index gives for {name} is no wheel, or was cut off",
+        places.named,
+        (requirements.other_version, requirements.drop_item),
+    ),
+    Rule(
+        "download-broken",
+        rf"Wheel '{_NAME}' located at \S+ is invalid",
+        "what the index gives for {name} is no wheel, or was cut off",
+        places.named,
+        (requirements.other_version, requirements.drop_item),
+    ),
+    Rule(
+        "platform-unsupported",
+        r"(?P<url>[\w.+!%-]+\.whl) is not a supported wheel on this platform",
+        "{url} is for another Python or platform than the image's",
+        places.with_url,
+        (requirements.from_index, requirements.drop_item),
+    ),
+    Rule(
+        "platform-unsupported",
+        r"A URL \((?P<url>[^)\s]+)\) dependency is incompatible with the current platform",
+        "{url} is for another Python or platform than the image's",
+        places.with_url,
+        (requirements.from_index, requirements.drop_item),
+    ),
     # Where uv has looked, it has looked at plain HTTP too.
     Rule(
         "package-missing",
@@ -188,6 +223,7 @@ RULES: tuple[Rule, ...] = (
         "there is no package '{name}' in the index",
         places.named,
         (requirements.close_name, requirements.drop_item),
+        closer=closer.wrong_address,
     ),
     Rule(
         "index-plain-http",
@@ -215,6 +251,15 @@ RULES: tuple[Rule, ...] = (
         "the index does not answer ({why})",
         places.index,
         (indexes.without_index, indexes.without_proxy, indexes.check_index),
+    ),
+    Rule(
+        "index-unreachable",
+        r"(?P<why>ReadTimeoutError|ConnectTimeoutError): HTTPS?ConnectionPool\("
+        r"host='(?P<host>[^']+)'",
+        "the index at {host} does not answer in time",
+        places.index,
+        (indexes.without_index, indexes.check_index),
+        certain=False,
     ),
     Rule(
         "build-dependency-missing",

@@ -320,3 +320,68 @@ def extra_index_plain_http_pip(bench: Bench) -> Iterator[ImageSpec]:
     wheel(index, "acme-secrets", "1.0")
     bench.item = bench.index(index)
     yield _spec(packages=["acme-secrets"], pip_extra_index_url=[bench.item], builder_options=_PIP)
+
+
+@case("package-renamed", "packages", "sklearn")
+def package_renamed(_: Bench) -> Iterator[ImageSpec]:
+    yield _spec(packages=["attrs", "sklearn"])
+
+
+def _windows(bench: Bench) -> str:
+    index = bench.stack_folder("index")
+    made = wheel(index, "acme-win", "1.0", tag="cp311-cp311-win_amd64")
+    bench.item = f"acme-win @ {bench.index(index)}acme-win/{made.name}"
+    return bench.item
+
+
+@case("platform-unsupported", "packages")
+def wheel_of_another_platform(bench: Bench) -> Iterator[ImageSpec]:
+    yield _spec(packages=["attrs", _windows(bench)], pip_extra_args=bench.trust)
+
+
+@case("platform-unsupported", "packages")
+def wheel_of_another_platform_pip(bench: Bench) -> Iterator[ImageSpec]:
+    yield _spec(packages=[_windows(bench)], pip_extra_args=bench.trust, builder_options=_PIP)
+
+
+def _broken(bench: Bench) -> str:
+    index = bench.stack_folder("index")
+    made = wheel(index, "acme-torn", "1.0")
+    made.write_bytes(b"PK no archive")
+    # Without its hash, which would tell it before.
+    page = f'<!DOCTYPE html><html><body><a href="{made.name}">{made.name}</a></body></html>'
+    (made.parent / "index.html").write_text(page)
+    return bench.index(index)
+
+
+@case("download-broken", "packages", "acme-torn")
+def wheel_broken(bench: Bench) -> Iterator[ImageSpec]:
+    url = [_broken(bench)]
+    yield _spec(packages=["acme-torn"], pip_extra_index_url=url, pip_extra_args=bench.trust)
+
+
+@case("download-broken", "packages", "acme-torn")
+def wheel_broken_pip(bench: Bench) -> Iterator[ImageSpec]:
+    url = [_broken(bench)]
+    yield _spec(
+        packages=["acme-torn"],
+        pip_extra_index_url=url,
+        pip_extra_args=bench.trust,
+        builder_options=_PIP,
+    )
+
+
+@case("index-broken", "pip_extra_index_url")
+def extra_index_answers_an_error(bench: Bench) -> Iterator[ImageSpec]:
+    bench.item = bench.broken_index()
+    yield _spec(packages=["attrs"], pip_extra_index_url=[bench.item], pip_extra_args=bench.trust)
+
+
+@case("index-broken", "pip_index")
+def index_answers_an_error_pip(bench: Bench) -> Iterator[ImageSpec]:
+    yield _spec(
+        packages=["attrs"],
+        pip_index=bench.broken_index(),
+        pip_extra_args=f"{bench.trust} --retries 0",
+        builder_options=_PIP,
+    )

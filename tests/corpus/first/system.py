@@ -81,3 +81,18 @@ def conda_unavailable(_: Bench) -> Iterator[ImageSpec]:
 @case("base-unreachable", "cuda")
 def cuda_unavailable(_: Bench) -> Iterator[ImageSpec]:
     yield ImageSpec(name="trainer", cuda="12.1", python_version="3.11")
+
+
+@case("apt-setup-failed", "apt_packages", "acme-agent")
+def apt_setup_fails(bench: Bench) -> Iterator[ImageSpec]:
+    base = bench.base(
+        "agent",
+        "RUN mkdir -p /p/DEBIAN /srv/debs && printf 'Package: acme-agent\\nVersion: 1.0\\n"
+        "Architecture: all\\nMaintainer: me\\nDescription: agent\\n' > /p/DEBIAN/control && "
+        "printf '#!/bin/sh\\necho no licence >&2\\nexit 1\\n' > /p/DEBIAN/postinst && "
+        "chmod 755 /p/DEBIAN/postinst && dpkg-deb -b /p /srv/debs/a.deb && cd /srv/debs && "
+        "(dpkg-deb -f a.deb; echo 'Filename: ./a.deb'; echo \"Size: $(stat -c %s a.deb)\"; "
+        "echo \"SHA256: $(sha256sum a.deb | cut -d' ' -f1)\") > Packages && "
+        "echo 'deb [trusted=yes] file:/srv/debs ./' > /etc/apt/sources.list.d/acme.list",
+    )
+    yield ImageSpec(name="trainer", base_image=base, apt_packages=["zip", "acme-agent"])

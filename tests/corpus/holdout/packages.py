@@ -262,3 +262,42 @@ def plain_index_pip(bench: Bench) -> Iterator[ImageSpec]:
     index = bench.stack_folder("index")
     wheel(index, "acme-plain", "1.0")
     yield _spec(packages=["acme-plain==1.0"], pip_index=bench.index(index), builder_options=_PIP)
+
+
+def _torn(bench: Bench) -> str:
+    index = bench.stack_folder("index")
+    made = wheel(index, "modelkit", "3.1")
+    made.write_bytes(made.read_bytes()[:100])
+    page = f'<!DOCTYPE html><html><body><a href="{made.name}">{made.name}</a></body></html>'
+    (made.parent / "index.html").write_text(page)
+    return bench.index(index)
+
+
+@case("download-broken", "packages", "modelkit>=3")
+def wheel_cut_off(bench: Bench) -> Iterator[ImageSpec]:
+    url = [_torn(bench)]
+    yield ImageSpec(
+        name="model",
+        packages=["modelkit>=3"],
+        pip_extra_index_url=url,
+        pip_extra_args=bench.trust,
+    )
+
+
+@case("platform-unsupported", "packages")
+def wheel_for_a_mac(bench: Bench) -> Iterator[ImageSpec]:
+    index = bench.stack_folder("index")
+    made = wheel(index, "modelkit", "3.1", tag="cp311-cp311-macosx_11_0_arm64")
+    bench.item = f"modelkit@{bench.index(index)}modelkit/{made.name}"
+    yield ImageSpec(name="model", packages=[bench.item], pip_extra_args=bench.trust)
+
+
+@case("index-broken", "pip_extra_index_url")
+def extra_index_breaks(bench: Bench) -> Iterator[ImageSpec]:
+    bench.item = bench.broken_index()
+    yield ImageSpec(
+        name="model",
+        packages=["toml"],
+        pip_extra_index_url=[bench.item],
+        pip_extra_args=bench.trust,
+    )
