@@ -19,7 +19,7 @@ from envd_magic.pipeline.as_json import result_from_json, result_to_json
 from envd_magic.pipeline.events import Output, StepFailed
 from envd_magic.pipeline.witness import Witness
 
-from .indexes import broken, list_packages, served, wheel
+from .indexes import broken, list_packages, sdist, served, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,7 +210,26 @@ def test_an_address_where_no_index_is_is_doubted(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}/typo/simple/"
         found = missing(ImageSpec(name="a", packages=["x1"], pip_index=url), "x1")
     assert (found.kind, found.field, found.certain) == ("index-address", "pip_index", False)
-    assert found.fixes[0].changes == (Change("pip_index", "set", None),)
+    assert found.fixes[0].changes == (Change("pip_index", "set", url.replace("typo/simple/", "")),)
+
+
+def test_a_package_of_source_alone_is_told_where_wheels_are_asked_for(tmp_path: Path) -> None:
+    sdist(tmp_path, "x1", "1.0", {"setup.py": ""})
+    with served(tmp_path) as port:
+        spec = ImageSpec(
+            name="a",
+            packages=["x1"],
+            pip_index=f"http://127.0.0.1:{port}/",
+            pip_extra_args="--only-binary :all:",
+        )
+        found = missing(spec, "x1")
+    assert (found.kind, found.field) == ("wheel-missing", "pip_extra_args")
+    assert found.fixes[0].changes == (Change("pip_extra_args", "add", "--no-binary x1"),)
+
+
+def test_what_comes_with_python_is_left_out() -> None:
+    found = missing(ImageSpec(name="a", packages=["sqlite3"]), "sqlite3")
+    assert [fix.text for fix in found.fixes] == ["leave 'sqlite3' out: it comes with Python"]
 
 
 def test_a_list_of_packages_that_is_too_long_is_not_taken_for_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.fixes import indexes, requirements
 from envd_magic.diagnosis.model import Change, Fix
-from envd_magic.diagnosis.offers import files_of, index_used, is_for_platform, pythons_of
+from envd_magic.diagnosis.offers import files_of, index_used, is_for_platform, is_wheel, pythons_of
 from envd_magic.diagnosis.rule import Rule, of
 from envd_magic.diagnosis.view import groups
 from envd_magic.spec.tag import copies_source, source_filter
@@ -56,6 +56,10 @@ def _for_others(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rul
     if not found:
         cause = "there is no package '{name}' in the index"
         return Rule("package-missing", "", cause, _stays(place), kept)
+    if "--only-binary" in (view.spec.pip_extra_args or "") and not any(map(is_wheel, found)):
+        cause = "{name} has no wheel, and pip_extra_args asks for wheels alone"
+        ways = (requirements.from_source, requirements.drop_item)
+        return Rule("wheel-missing", "", cause, of("pip_extra_args"), ways)
     if not any(is_for_platform(one, view.platform) for one in found):
         cause = "{name} has no wheel for the image's platform ({platform})"
         fixes = (requirements.platform_for, requirements.other_version, requirements.drop_item)
@@ -74,7 +78,7 @@ def wrong_address(view: View, match: re.Match[str], _place: Place, ask: Ask) -> 
     if not own or others or ask.is_index(own) is not False or ask.offers(own, match["name"]):
         return None
     cause = "there is no package '{name}' at the address in pip_index, nor a list of packages"
-    fixes = (indexes.without_index, indexes.check_index)
+    fixes = (indexes.close_index, indexes.check_index, indexes.without_index)
     return Rule("index-address", "", cause, of("pip_index"), fixes, certain=False)
 
 

@@ -39,6 +39,11 @@ def files_of(view: View, package: str, ask: Ask) -> Sequence[Offer]:
     return found
 
 
+def is_wheel(offer: Offer) -> bool:
+    """Is a file a wheel, and no source?"""
+    return bool(_WHEEL.search(offer.name))
+
+
 def is_for_platform(offer: Offer, platform: str) -> bool:
     """Is a file one for a platform, as "linux/amd64", whatever Python it is for?"""
     wheel = _WHEEL.search(offer.name)

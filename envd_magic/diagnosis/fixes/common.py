@@ -58,11 +58,12 @@ def instead(place: Place, new: str, why: str = "") -> Fix:
     return Fix(f"take {new!r} in place of {place.item!r}{why}", (change,))
 
 
-def without(place: Place) -> Fix:
+def without(place: Place, why: str = "") -> Fix:
     """Leave an item out."""
     if place.at is None:
-        return Fix(f"leave {place.item!r} out of {place.line or 'the file'}", edits=_edits(place))
-    return Fix(f"leave {place.item!r} out", (Change(place.field, "remove", None, place.at),))
+        text = f"leave {place.item!r} out of {place.line or 'the file'}{why}"
+        return Fix(text, edits=_edits(place))
+    return Fix(f"leave {place.item!r} out{why}", (Change(place.field, "remove", None, place.at),))
 
 
 def _edits(place: Place, new: str = "") -> tuple[Edit, ...]:

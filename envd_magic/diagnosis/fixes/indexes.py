@@ -71,6 +71,19 @@ def without_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -
         yield without(place)
 
 
+def close_index(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Take an address near the one that is given, at which there is the package."""
+    url = str(view.spec.pip_index)
+    parts = urlsplit(url)
+    folders = [one for one in parts.path.split("/") if one]
+    near = [folders[:count] for count in range(len(folders) - 1, -1, -1)]
+    for path in [[*folders, "simple"], *near]:
+        new = parts._replace(path="/".join(["", *path, ""])).geturl()
+        if ask.offers(new, match["name"]):
+            yield Fix(f"take {new}, where it is", (Change(place.field, "set", new),))
+            return
+
+
 def _unset(field: str) -> Change:
     return Change(field, "set", None)
 

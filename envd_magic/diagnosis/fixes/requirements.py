@@ -97,6 +97,9 @@ def close_name(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iter
     if item is None or asked is None or normal(asked.name) != normal(name):
         # It is what somebody else needs.
         return
+    if name.lower() in sys.stdlib_module_names:
+        yield without(place, ": it comes with Python")
+        return
     index = index_used(view, ask)
     own = view.spec.pip_index
     candidates: list[str] = []
@@ -161,6 +164,12 @@ def from_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> I
     if asked is not None and place.item is not None:
         asked.url = None
         yield instead(place, str(asked), ", from the index, which knows which wheel fits")
+
+
+def from_source(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let it be built from source, though nothing else is."""
+    change = Change("pip_extra_args", "add", f"--no-binary {match['name']}")
+    yield Fix(f"add '--no-binary {match['name']}' to pip_extra_args, for its source", (change,))
 
 
 def loosen(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
