@@ -7,14 +7,16 @@ import queue
 import sys
 import time
 import uuid
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import KernelManager
 
+from .processes import marked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _PATIENCE = 60.0
 _MARK = "ENVD_MAGIC_TEST_KERNEL"
@@ -24,7 +26,7 @@ class Kernel:
     """A kernel and what it says."""
 
     def __init__(self, manager: Any, client: Any, mark: str) -> None:
-        self._mark = f"{_MARK}={mark}\0".encode()
+        self.mark = f"{_MARK}={mark}"
         self.manager = manager
         self.client = client
         self.places: dict[str, dict[str, str]] = {}
@@ -37,14 +39,7 @@ class Kernel:
 
         They have its environment, also when it is no more; other kernels' have not.
         """
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            # One may end while it is looked at.
-            with suppress(OSError):
-                line = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if words in line and self._mark in process.joinpath("environ").read_bytes():
-                    found.append(line)
-        return found
+        return [line for line in marked(self.mark).values() if words in line]
 
     def run(self, code: str, patience: float = _PATIENCE) -> Cell:
         """Run a cell to its end."""

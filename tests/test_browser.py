@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
-from .browser import CONTRAST, open_notebook, picture
+from .browser import CONTRAST, Notebook, open_notebook, picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-    from .browser import Notebook, Server
+    from .browser import Server
 
 LOAD = "%load_ext envd_magic"
 SECRET = "sk-very-secret"  # noqa: S105
@@ -94,6 +94,27 @@ def test_stop_button_ends_the_build_and_the_card_says_so(server: Server, browser
     notebook.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
     notebook.wait(1)
     assert card(notebook, 1).locator(".envd-title").inner_text().startswith("Stopped: trainer:")
+
+
+def test_build_goes_on_when_its_page_is_closed_and_is_there_in_the_next_one(
+    server: Server, browser: Browser
+) -> None:
+    cells = [LOAD, build(6), "print(trainer.name, 'is bound')", "%envd log --lines 0"]
+    notebook = open_notebook(browser, server, "closed", cells)
+    notebook.run(0)
+    notebook.run(1)
+    card(notebook, 1).get_by_text("epoch 1").wait_for()
+    notebook.save()
+    where = notebook.page.url
+    notebook.page.close()
+    page = browser.new_page()
+    page.goto(where)
+    again = Notebook(page, notebook.path)
+    for number in (2, 3):
+        again.run(number)
+        again.wait(number)
+    assert again.output(2).first.inner_text().strip() == "trainer is bound"
+    assert "epoch 6" in again.output(3).first.inner_text()
 
 
 def test_background_build_goes_on_in_its_own_cell(server: Server, browser: Browser) -> None:

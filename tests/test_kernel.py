@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .kernels import Kernel, kernel
+from .processes import seconds, sleeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,16 +23,6 @@ def notebook(lab: Lab, tmp_path: Path) -> Iterator[Kernel]:
     assert lab
     with kernel(tmp_path) as running:
         yield running
-
-
-def seconds() -> str:
-    """A time to sleep that nobody else sleeps, so that the sleeper in the engine is found."""
-    return str(10**8 + uuid.uuid4().int % 10**8)
-
-
-def sleeping(time_to_sleep: str) -> bool:
-    words = ["pgrep", "-f", f"sleep {time_to_sleep}"]
-    return subprocess.run(words, capture_output=True).returncode == 0
 
 
 def test_a_cell_becomes_an_image_and_a_variable(notebook: Kernel, lab: Lab) -> None:

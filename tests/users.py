@@ -112,13 +112,18 @@ def user(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
     if not made:
-        # A new home's first command makes a key, which takes seconds.
-        state = home / ".config/envd"
-        state.mkdir(parents=True)
-        for key in (envd_home / "cache/envd").glob("id_rsa_envd*"):
-            shutil.copy(key, state)
-        made.append(User(home))
+        made.append(make_user(home, envd_home))
     return made[0]
+
+
+def make_user(home: Path, envd_home: Path) -> User:
+    """Make the user of a home, which the environment and the current folder name already."""
+    # A new home's first command makes a key, which takes seconds.
+    state = home / ".config/envd"
+    state.mkdir(parents=True)
+    for key in (envd_home / "cache/envd").glob("id_rsa_envd*"):
+        shutil.copy(key, state)
+    return User(home)
 
 
 def log_text() -> str:

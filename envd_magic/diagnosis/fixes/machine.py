@@ -90,6 +90,14 @@ def start_again(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) ->
     )
 
 
+def build_again(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Build again after envd was killed."""
+    yield Fix(
+        "look who ended envd, and build again: what was done is in the engine's cache",
+        command="sudo dmesg | tail",
+    )
+
+
 def start_builder(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Start the builder, or build elsewhere."""
     if place.field == "registry":

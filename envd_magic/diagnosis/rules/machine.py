@@ -88,6 +88,13 @@ RULES: tuple[Rule, ...] = (
         (machine.start_builder,),
     ),
     Rule(
+        "envd-killed",
+        r"envd \w+ was ended from outside \(signal \d+: (?P<why>[^)]+)\)",
+        "envd was ended from outside ({why}), as the system does where memory is short",
+        nowhere,
+        (machine.build_again,),
+    ),
+    Rule(
         "engine-lost",
         r"(?P<why>error reading from server: EOF|error reading from server|"
         r"transport is closing|connection (?:refused|reset by peer)|broken pipe|"
