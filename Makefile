@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo compare notebooks test audit bench freeze check pictures clean
+.PHONY: demo compare notebooks test audit bench soak freeze check pictures clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,11 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench_failures
 	$(BIN)/python -m tests.bench_browser
 	$(BIN)/python -m tests.bench_forecast
+	$(BIN)/python -m tests.bench_many
+
+# Builds, cancels and faults at random, for MINUTES=10.
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.soak
 
 # How right freeze is: a few minutes, most of them for an environment to freeze.
 freeze: $(VENV)/.installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from flytekit import ImageSpec
 
 from envd_magic import BuildError, BuildInterrupted
 from envd_magic.pipeline.build import build_spec
-from envd_magic.pipeline.flight import alone
+from envd_magic.pipeline.flight import alone, sweep
 from envd_magic.pipeline.options import Options
 from envd_magic.pipeline.stop import Stop
 
@@ -85,6 +86,23 @@ def test_nothing_is_left_where_nobody_builds(envd_home: Path) -> None:
     with alone("left", pytest.fail):
         assert list((envd_home / "cache/building").iterdir())
     assert not list((envd_home / "cache/building").iterdir())
+
+
+def test_what_a_killed_process_has_left_is_swept_and_what_is_held_or_new_is_not(
+    holder: subprocess.Popen[str], envd_home: Path
+) -> None:
+    [held] = (envd_home / "cache/building").iterdir()
+    new = held.with_name("new")
+    new.touch()
+    os.utime(held, (0, 0))
+    sweep()
+    assert held.exists()
+    holder.kill()
+    holder.wait()
+    sweep()
+    assert not held.exists()
+    assert new.exists()
+    new.unlink()
 
 
 class Waiting:

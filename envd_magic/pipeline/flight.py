@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 4096
+# Seconds after which a file that nobody has locked was left by a process that was killed.
+_OLD = 60.0
 
 
 class Turn:
@@ -80,6 +83,25 @@ def alone(name: str, wait: Callable[[], None]) -> Iterator[Turn]:
                 before = os.pread(handle, _MOST_BYTES, 0).decode("ascii", "replace") or before
         finally:
             os.close(handle)
+
+
+def sweep() -> None:
+    """Delete the files of builds whose process was killed, of images that nobody builds again."""
+    for path in (cache_folder() / "building").glob("*"):
+        # Somebody may delete it, or lock it, meanwhile.
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD:
+                _delete(path)
+
+
+def _delete(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(handle, path):
+            path.unlink()
+    finally:
+        os.close(handle)
 
 
 def _open(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from envd_magic.engine import containers, images, sources
 from envd_magic.engine.client import Engine
 from envd_magic.errors import EngineError
-from envd_magic.pipeline import folders
+from envd_magic.pipeline import flight, folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +54,7 @@ class Leftovers:
             The engine to sweep as well, if there is one.
         """
         self._begin(folders.sweep)
+        self._begin(flight.sweep)
         if engine is not None:
             place, here = engine.address.host, engine.here()
             self._begin(lambda: _sweep(place, here))
