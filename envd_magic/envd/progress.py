@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 # A line longer than this is cut in two: a program that writes no line ends must not fill memory.
 LONGEST_LINE = 1 << 20
+# Characters that wait for the next piece of such a line: a secret is not cut in two.
+_HELD = 1 << 12
 # envd is told to cut names at 72 characters.
 _LONGEST_NAME = 100
 # Characters of each running step's output kept in memory, and lines told where it fails.
@@ -131,9 +133,16 @@ _FATAL = re.compile(r'level=(?:fatal|error)\b[^\n]{0,200}?\berror="((?:[^"\\\n]|
 
 
 class LineSplitter:
-    """Bytes into whole lines: UTF-8 over chunk borders, nothing lost, no line endless."""
+    """Bytes into whole lines: UTF-8 over chunk borders, nothing lost, no line endless.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    mask
+        Takes secrets out of a line before it is cut.
+    """
+
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
         self._rest = ""
 
@@ -147,7 +156,8 @@ class LineSplitter:
         self._rest += text
         if len(self._rest) < LONGEST_LINE:
             return ""
-        whole, self._rest = self._rest + "\n", ""
+        text = self._mask(self._rest)
+        whole, self._rest = text[:-_HELD] + "\n", text[-_HELD:]
         return whole
 
     def end(self) -> str:

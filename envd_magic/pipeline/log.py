@@ -115,7 +115,7 @@ class BuildLog:
     def read(self, chunks: Iterable[bytes]) -> str | None:
         """Read a command's output to its end; give what envd said of why it failed."""
         self._run += 1
-        splitter, progress = LineSplitter(), ProgressReader()
+        splitter, progress = LineSplitter(self.secrets.mask), ProgressReader()
         try:
             for chunk in chunks:
                 self._stop.check()
