@@ -62,10 +62,10 @@ class World:
         words = ", ".join(f"{key}={value!r}" for key, value in named.items())
         return f"%%envd_build {options}\nImageSpec({words}, commands={[*commands]!r})"
 
-    def sleep(self, kernel: Kernel, options: str = "--force") -> tuple[Cell, str]:
+    def sleep(self, kernel: Kernel) -> tuple[Cell, str]:
         """Start a build that sleeps, and give its cell and the time, when it does."""
         long, mark = seconds(), uuid.uuid4().hex
-        code = self.cell(f"echo at-{mark}-$((6 * 7)); sleep {long}", options=options)
+        code = self.cell(f"echo at-{mark}-$((6 * 7)); sleep {long}")
         return kernel.start(code).until(f"at-{mark}-42"), long
 
     def built(self, cell: Cell, token: str) -> None:
@@ -158,7 +158,10 @@ def cancel(world: World, chance: Random) -> None:
 
 def cancel_behind(world: World, chance: Random) -> None:
     """Cancel a build in the background."""
-    _, long = world.sleep(world.lasting, "--force --background")
+    long = seconds()
+    started = world.lasting.run(world.cell(f"sleep {long}", options="--force --background"))
+    assert started.error is None, started.error_text
+    until(lambda: sleeping(long))
     cancelled = world.lasting.run("%envd cancel", _PATIENCE)
     assert cancelled.error is None, cancelled.error_text
     world.gone(world.lasting.mark, long)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _POINTS = {
     "checking": "Phase.PREPARE",
     "pull": "Pulling ",
-    "bootstrap": "Phase.BOOTSTRAP",
+    "bootstrap": "[3/6] Bootstrap",
     "install": "Installed 1 package",
     "commands": "step 42",
     "export": "exporting",
