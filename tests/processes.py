@@ -34,6 +34,12 @@ def marked(mark: str) -> dict[int, str]:
     return {pid: line for pid, line in found.items() if line}
 
 
+def envds(mark: str) -> list[int]:
+    """Give the processes of envd that build, without the shells that watch over them."""
+    found = marked(mark)
+    return [pid for pid, line in found.items() if "envd build" in line and "/sh" not in line]
+
+
 def seconds() -> str:
     """Give a time to sleep that nobody else sleeps, so that a sleeper in the engine is found."""
     return str(10**8 + uuid.uuid4().int % 10**8)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .kernels import kernel
-from .processes import MARK, marked, seconds, sleeping, until
+from .processes import MARK, envds, seconds, sleeping, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,11 +95,6 @@ class World:
         inspect = ("image", "inspect", "-f", "{{.Id}}", f"{self.user.name}:v1")
         self.user.good = self.engine.docker(*inspect).strip()
         self.user.state = self.user._state()  # noqa: SLF001
-
-
-def envds(mark: str) -> list[int]:
-    """Give the processes of envd that build."""
-    return [pid for pid, line in marked(mark).items() if "envd build" in line]
 
 
 def last_log(kernel: Kernel) -> str:

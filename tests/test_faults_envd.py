@@ -15,7 +15,7 @@ import pytest
 from envd_magic import BuildError, EnvdVersionError
 
 from .fakes import fake_envd
-from .processes import MARK, marked, seconds, sleeping, until
+from .processes import MARK, envds, marked, seconds, sleeping, until
 from .users import User, log_text
 from .users import user as user  # noqa: PLC0414 - fixtures
 from .users import users_home as users_home  # noqa: PLC0414
@@ -43,7 +43,7 @@ def test_envd_that_is_killed_is_told_and_the_next_build_works(
     monkeypatch.setenv(MARK, mark)
 
     def kill() -> None:
-        [envd] = [pid for pid, line in marked(f"{MARK}={mark}").items() if "envd build" in line]
+        [envd] = envds(f"{MARK}={mark}")
         os.kill(envd, signal.SIGKILL)
 
     with pytest.raises(BuildError, match=r"ended from outside \(signal 9: Killed\)") as caught:
@@ -58,7 +58,7 @@ def test_envd_that_is_killed_is_told_and_the_next_build_works(
 
 
 @pytest.fixture(scope="module")
-def envds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real programs of other versions."""
     folder = tmp_path_factory.mktemp("envds")
     for version in (_OLDEST, _TOO_OLD):
@@ -73,20 +73,20 @@ def first_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_oldest_envd_that_will_do_builds(
-    lab: Lab, user: User, envds: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, user: User, others: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first_on_path(envds / _OLDEST / "bin", monkeypatch)
+    first_on_path(others / _OLDEST / "bin", monkeypatch)
     result = user.build("echo of the oldest > /oldest", packages=["six"])
     assert lab.run(result.image, "cat", "/oldest") == "of the oldest\n"
-    assert lab.run(result.image, "python", "-c", "import six")
+    assert lab.run(result.image, "python", "-c", "import six; print(six.__name__)") == "six\n"
 
 
 def test_envd_that_is_too_old_is_told_before_anything_runs(
-    lab: Lab, user: User, envds: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, user: User, others: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lab
     with monkeypatch.context() as patch:
-        first_on_path(envds / _TOO_OLD / "bin", patch)
+        first_on_path(others / _TOO_OLD / "bin", patch)
         told = rf"{_TOO_OLD}/bin/envd is envd {_TOO_OLD}; 1\.0 or later is needed"
         with pytest.raises(EnvdVersionError, match=told) as caught:
             user.build("true")

@@ -32,7 +32,7 @@ _POINTS = {
     "checking": "Phase.PREPARE",
     "pull": "Pulling ",
     "bootstrap": "[3/6] Bootstrap",
-    "install": "Installed 1 package",
+    "install": "# envd_magic: packages",
     "commands": "step 42",
     "export": "exporting",
     "finish": "Phase.FINISH",
@@ -91,9 +91,9 @@ def notebook(one_kernel: Kernel) -> Kernel:
 
 def cell(user: User, *commands: str, options: str = "--force", **fields: Any) -> str:
     """Write the cell that builds the image that the user has, anew."""
-    named = {"name": user.name, "tag_format": "v1", "copy": ["data.txt"], "commands": commands}
+    named = {"name": user.name, "tag_format": "v1", "copy": ["data.txt"]}
     words = ", ".join(f"{name}={value!r}" for name, value in {**named, **fields}.items())
-    return f"%%envd_build {options}\nImageSpec({words})"
+    return f"%%envd_build {options}\nImageSpec({words}, commands={[*commands]!r})"
 
 
 def left(notebook: Kernel, lab: Lab, home: Path) -> list[str]:
@@ -131,9 +131,10 @@ def test_two_interrupts_in_a_row_end_the_build_wherever_it_is_and_leave_nothing(
     notebook.run(_INTERRUPTS)
     for point, text in _POINTS.items():
         notebook.run(f"point = {text!r}")
-        package = f"six!=0.{uuid.uuid4().int % 10**9}"
         command = f"echo {point}; echo step $((6 * 7))"
-        built = notebook.run(cell(user, command, packages=[package], base_image=base, **fields))
+        # One that no build has installed.
+        new = {"packages": [f"six!=0.{uuid.uuid4().int % 10**9}"]} if point == "install" else {}
+        built = notebook.run(cell(user, command, base_image=base, **fields, **new))
         assert built.error == "BuildInterrupted", (point, built.error, built.error_text)
         assert built.outputs[-1].startswith(f"Stopped: {image}"), point
         assert left(notebook, lab, envd_home) == [], point

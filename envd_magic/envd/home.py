@@ -285,7 +285,7 @@ def _contexts(program: Program, home: Path) -> dict[str, tuple[str, str, bool]]:
     """Name to (builder, address, current), as the table of ``envd context ls`` has them."""
     found = {}
     for line in _envd(program, home, "context", "ls").splitlines()[1:]:
-        name, *cells = re.split(r" {2,}", line.strip())
+        name, *cells = re.split(r"(?: {2,}|\t)\s*", line.strip())
         current = name.endswith(" (current)")
         builder, address, *_ = (*cells, "", "")
         found[name.removesuffix(" (current)")] = (builder, address, current)
