@@ -133,7 +133,9 @@ def test_two_interrupts_in_a_row_end_the_build_wherever_it_is_and_leave_nothing(
         notebook.run(f"point = {text!r}")
         command = f"echo {point}; echo step $((6 * 7))"
         # One that no build has installed.
-        new = {"packages": [f"six!=0.{uuid.uuid4().int % 10**9}"]} if point == "install" else {}
+        new: dict[str, Any] = {}
+        if point == "install":
+            new["packages"] = [f"six!=0.{uuid.uuid4().int % 10**9}"]
         built = notebook.run(cell(user, command, base_image=base, **fields, **new))
         assert built.error == "BuildInterrupted", (point, built.error, built.error_text)
         assert built.outputs[-1].startswith(f"Stopped: {image}"), point
