@@ -16,15 +16,15 @@ from envd_magic.engine.trust import with_advice
 from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 # The longest that one answer of the engine may take, in seconds; pulls and builds answer in pieces.
 _TIMEOUT = 120
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
-#: Bytes: a prune that took less took no step's result, but the copy of a build folder.
-SMALL_PRUNE = 1_000_000
+# Bytes: a prune that took less took no step's result, but somebody's copies of build folders.
+_SMALL = 1_000_000
 
 
 class Engine:
@@ -109,8 +109,13 @@ class Engine:
                 self._identity = str(self.api.info()["ID"])
         return self._identity
 
-    def last_prune(self) -> float | None:
+    def last_prune(self, ours: Collection[str] = ()) -> float | None:
         """Give when its build cache was thrown away last, in seconds since 1970, if it knows.
+
+        Parameters
+        ----------
+        ours
+            Bytes of prunes that took no step's result.
 
         Raises
         ------
@@ -125,7 +130,8 @@ class Engine:
                 for one in told
                 if one.get("Type") == "builder"
                 and one.get("Action") == "prune"
-                and int(one["Actor"]["Attributes"].get("reclaimed", SMALL_PRUNE)) >= SMALL_PRUNE
+                and (took := one["Actor"]["Attributes"].get("reclaimed", "")) not in ours
+                and (not took.isdigit() or int(took) >= _SMALL)
             ]
         return max(found, default=None)
 

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envd_magic.engine.client import SMALL_PRUNE, explained
+from envd_magic.engine.client import explained
+from envd_magic.paths import cache_folder, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from envd_magic.engine.client import Engine
 
 # As envd calls the folder that it sends.
 _DESCRIPTION = "local source for build-context"
+# Bytes: larger copies have a user's files, and folders in which credentials are sent have none.
+_LARGEST = 1_000_000
 # From this version of its API on an engine tells of its build cache alone, which is faster.
 _ALONE = (1, 42)
+_MOST = 50
 
 
 def forget_folders(engine: Engine) -> None:
-    """Let an engine forget the copies of envd's folders that no build uses.
-
-    Large ones stay: they have a user's files, and folders in which credentials lie have none.
+    """Let an engine forget the copies of envd's folders that no build uses; no step is forgotten.
 
     Raises
     ------
@@ -32,17 +34,37 @@ def forget_folders(engine: Engine) -> None:
         If the engine does not answer.
     """
     with explained("forget copies of build folders"):
-        for record in list(_records(engine.api)):
-            if (
-                record.get("Description") == _DESCRIPTION
-                and not record.get("InUse")
-                and record.get("Size", 0) < SMALL_PRUNE
-            ):
-                engine.api.prune_builds(filters={"id": record["ID"]})
+        found = [
+            str(record["ID"])
+            for record in _records(engine.api)
+            if record.get("Description") == _DESCRIPTION
+            and not record.get("InUse")
+            and record.get("Size", 0) < _LARGEST
+        ]
+        if not found:
+            return
+        # BuildKit takes it for a pattern.
+        told = engine.api.prune_builds(filters={"id": f'"^({"|".join(found)})$"'})
+    if size := int(told.get("SpaceReclaimed") or 0):
+        kept = [str(size), *forgotten()][:_MOST]
+        keep(_path(), "".join(f"{line}\n" for line in kept))
 
 
-def _records(api: Any) -> Iterator[dict[str, Any]]:
-    version = tuple(int(part) for part in api._version.split("."))  # noqa: SLF001 - it has no other name
+def _records(api: Any) -> list[dict[str, Any]]:
+    version = tuple(int(part) for part in api._version.split("."))  # noqa: SLF001 - has no other name
     parameters = {"type": "build-cache"} if version >= _ALONE else {}
     told = api._result(api._get(api._url("/system/df"), params=parameters), json=True)  # noqa: SLF001
-    yield from told.get("BuildCache") or ()
+    found: list[dict[str, Any]] = told.get("BuildCache") or []
+    return found
+
+
+def forgotten() -> list[str]:
+    """Give how many bytes each of our last prunes took: their events tell nothing else."""
+    try:
+        return _path().read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
+
+
+def _path() -> Path:
+    return cache_folder() / "forgotten"

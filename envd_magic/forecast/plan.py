@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from envd_magic.engine import containers, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import SERVER
+from envd_magic.engine.sources import forgotten
 from envd_magic.envd.contexts import engine_address
 from envd_magic.envd.home import open_home
 from envd_magic.envd.llb import operations
@@ -129,7 +130,7 @@ class _Planner:
             return None
         try:
             memory = StepMemory(self.engine.identity, images.repository(self.prepared.recipe.image))
-            if (pruned := self.engine.last_prune()) is not None:
+            if (pruned := self.engine.last_prune(forgotten())) is not None:
                 memory.forget(pruned)
         except EngineError as error:
             self.notes.append(f"what is cached cannot be known: {error}")
