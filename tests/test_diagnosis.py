@@ -194,6 +194,24 @@ def test_an_index_that_wants_another_login_says_so_where_pip_does_not(tmp_path: 
     assert "guessed" not in repr(found)
 
 
+def test_an_index_that_does_not_answer_is_doubted() -> None:
+    url = "http://127.0.0.1:9/simple"
+    spec = ImageSpec(name="a", packages=["x1"], pip_index=url, pip_extra_args="--retries 0")
+    found = missing(spec, "x1")
+    assert (found.kind, found.field, found.certain) == ("index-unreachable", "pip_index", False)
+    assert found.fixes[0].changes == (Change("pip_index", "set", None),)
+
+
+def test_an_index_that_uv_does_not_name_is_asked(tmp_path: Path) -> None:
+    wheel(tmp_path, "x1", "1.0")
+    with served(tmp_path, "me:sesame") as port:
+        url = f"http://me:guessed@127.0.0.1:{port}/"
+        spec = ImageSpec(name="a", packages=["x1"], pip_extra_index_url=[url])
+        line = "Because x1 was not found in the package registry and you require x1"
+        found = diagnose(spec, step_failed(line), Online(seconds=5))
+    assert (found.kind, found.field) == ("index-login", "pip_extra_index_url")
+
+
 def test_an_index_that_breaks_is_told() -> None:
     with broken() as port:
         url = f"http://127.0.0.1:{port}/simple"

@@ -50,6 +50,11 @@ class Ask:
         del index, package
         return 0
 
+    def is_silent(self, index: str) -> bool:
+        """Say whether an index was asked and did not answer."""
+        del index
+        return False
+
     def is_index(self, index: str) -> bool | None:
         """Say whether there is a list of packages where an index is to be."""
         del index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,23 @@ from envd_magic.diagnosis.view import groups
 from envd_magic.spec.tag import copies_source, source_filter
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
     from envd_magic.diagnosis.ask import Ask
     from envd_magic.diagnosis.rule import PlaceOf
     from envd_magic.diagnosis.view import Place, View
 
+_ONCE = re.compile(r"--retries[ =]0\b")
+
 
 def unavailable(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rule | None:
     """Ask the index why it gives nothing: no such package, or files for others only."""
-    return (
-        _refusing(view, match, ask)
-        or wrong_address(view, match, place, ask)
-        or _for_others(view, match, place, ask)
-    )
+    return index_at_fault(view, match, place, ask) or _for_others(view, match, place, ask)
+
+
+def index_at_fault(view: View, match: re.Match[str], _place: Place, ask: Ask) -> Rule | None:
+    """Ask whether the spec's indexes are such, and answer: some installers do not tell."""
+    return _refusing(view, match, ask) or _wrong_address(view, match, ask)
 
 
 def _refusing(view: View, match: re.Match[str], ask: Ask) -> Rule | None:
@@ -41,6 +44,12 @@ def _refusing(view: View, match: re.Match[str], ask: Ask) -> Rule | None:
             cause = f"the index at {{host}} answers with an error of its own ({status})"
             fixes = (indexes.without_index, indexes.check_index)
             return Rule("index-broken", "", cause, _stays(one.place), fixes)
+        # pip tells of silence where it tries again, and not where it may not.
+        once = _ONCE.search(view.spec.pip_extra_args or "")
+        if once and one.place.field == "pip_index" and ask.is_silent(one.url):
+            cause = "the index at {host} does not answer"
+            fixes = (indexes.without_index, indexes.check_index)
+            return Rule("index-unreachable", "", cause, _stays(one.place), fixes, certain=False)
     return None
 
 
@@ -71,7 +80,7 @@ def _for_others(view: View, match: re.Match[str], place: Place, ask: Ask) -> Rul
     return None
 
 
-def wrong_address(view: View, match: re.Match[str], _place: Place, ask: Ask) -> Rule | None:
+def _wrong_address(view: View, match: re.Match[str], ask: Ask) -> Rule | None:
     """Ask whether there is an index at all where the spec says so."""
     own = view.spec.pip_index
     others = [one for one in view.indexes() if one.url != own]

@@ -67,6 +67,11 @@ class Online(Ask):
         status = self._page(index, f"{normal(package)}/")[0]
         return status if status >= 500 else 0  # noqa: PLR2004
 
+    def is_silent(self, index: str) -> bool:
+        """Say whether an index was asked and did not answer."""
+        self._page(index, "")
+        return urlsplit(index).netloc in self._silent
+
     def is_index(self, index: str) -> bool | None:
         """Say whether there is a list of packages where an index is to be."""
         status = self._page(index, "")[0]

@@ -223,7 +223,7 @@ RULES: tuple[Rule, ...] = (
         "there is no package '{name}' in the index",
         places.named,
         (requirements.close_name, requirements.drop_item),
-        closer=closer.wrong_address,
+        closer=closer.index_at_fault,
     ),
     Rule(
         "index-plain-http",
