@@ -42,7 +42,7 @@ compare: $(VENV)/.installed
 	$(BIN)/python -m tests.bench_compare
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=20
 
 # Are vulnerabilities known in what is installed? It needs the network, so it is no part of `test`.
 audit: $(VENV)/.installed

@@ -20,15 +20,41 @@ if TYPE_CHECKING:
 
 _HOME = "ENVD_MAGIC_HOME"
 _KEEP = "ENVD_MAGIC_LAB_KEEP"
+_BROWSER = "browser"
+
+
+_WORKER = "PYTEST_XDIST_WORKER"
+_STOOD = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that build for real, and put them after the fast ones."""
+    """Mark the tests that build for real, and put them after the fast ones.
+
+    Of several processes one takes all that a module's fixtures are made for, and one all that needs
+    the browser, first, since that takes longest.
+    """
     for item in items:
         if _needs_lab(item):
             item.add_marker(pytest.mark.lab)
-    items.sort(key=_needs_lab)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (_needs_lab(item), _group(item) != _BROWSER))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note whether the lab ran before the tests."""
+    if _WORKER not in os.environ:
+        session.config.stash[_STOOD] = lab_package.runs()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take down what several processes have used, when all of them have ended."""
+    several = session.config.getoption("numprocesses", None)
+    if not several or _WORKER in os.environ or os.environ.get(_KEEP) == "1":
+        return
+    if not session.config.stash[_STOOD]:
+        lab_package.down()
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +87,8 @@ def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
             patch.setenv(_HOME, str(envd_home))
             yield running
     finally:
-        if running.started and os.environ.get(_KEEP) != "1":
+        alone = _WORKER not in os.environ
+        if alone and running.started and os.environ.get(_KEEP) != "1":
             running.down()
 
 
@@ -110,6 +137,13 @@ def browser(chromium: Browser, server: Server) -> Iterator[Browser]:
     for context in chromium.contexts:
         context.close()
     server.end_kernels()
+
+
+def _group(item: pytest.Item) -> str:
+    names = getattr(item, "fixturenames", ())
+    if "server" in names or "chromium" in names:
+        return _BROWSER
+    return f"{item.path.stem}-lab" if _needs_lab(item) else item.path.stem
 
 
 def _needs_lab(item: pytest.Item) -> bool:

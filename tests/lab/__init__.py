@@ -4,7 +4,7 @@
 interface and a base image; ``python -m tests.lab`` does the same by hand.
 """
 
-from .bench import Lab, Status, down, environment, reset, status, up
+from .bench import Lab, Status, down, environment, reset, runs, status, up
 from .process import LabError
 
-__all__ = ["Lab", "LabError", "Status", "down", "environment", "reset", "status", "up"]
+__all__ = ["Lab", "LabError", "Status", "down", "environment", "reset", "runs", "status", "up"]

@@ -116,12 +116,18 @@ def up() -> Lab:
     """
     state = state_folder()
     with locked(state):
-        started = not (engine_pid(state) or registry_address(state))
+        started = not runs()
         host = ensure_engine(state)
         registry = ensure_registry(state)
         lab = Lab(host, registry, ensure_base(state, host, registry), state, started)
         (state / _ENV).write_text(json.dumps(lab.env, indent=2))
     return lab
+
+
+def runs() -> bool:
+    """Does anything of the lab run?"""
+    state = state_folder()
+    return bool(engine_pid(state) or registry_address(state))
 
 
 def down(state: Path | None = None) -> bool:

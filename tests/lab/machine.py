@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,16 @@ def delete_state(state: Path) -> None:
 
 def need(programs: Iterable[str]) -> None:
     """Install the programs that are missing."""
-    missing = [program for program in programs if which(program) is None]
+    programs = list(programs)
+    if all(map(which, programs)):
+        return
+    # Two at once would disturb each other: apt waits for nobody.
+    with (Path(tempfile.gettempdir()) / "envd_magic_lab_packages.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _install([program for program in programs if which(program) is None])
+
+
+def _install(missing: list[str]) -> None:
     if not missing:
         return
     packages = sorted({PACKAGES[program] for program in missing})
