@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 notebooks: $(VENV)/.installed
 	$(BIN)/python -m tests.run_notebooks
 
-bench: $(VENV)/.installed
+bench: compare
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_failures
 	$(BIN)/python -m tests.bench_browser

@@ -62,8 +62,8 @@ def flood(made: Bench, side: str) -> dict[str, float]:
         fake_envd(place, patch, _FLOOD.format(began=str(began), count=LINES))
         with bare_kernel(made.folder, _python(made, side)) as kernel:
             kernel.run(_LOAD[side])
-            cell = kernel.run(_BUILD[side], _PATIENCE)
-            ended = time.time()
+            cell = kernel.start(_BUILD[side])
+            ended = cell.finish_or_lose(_PATIENCE)
             assert cell.error is None, cell.error_text
             text = cell.text
             if side == "ours":

@@ -82,6 +82,24 @@ class Cell:
         assert self.done, self.text[-2000:]
         return self
 
+    def finish_or_lose(self, patience: float) -> float:
+        """Wait for its end, which a flood may keep the front end from hearing; give when it was."""
+        deadline = time.monotonic() + patience
+        replied, heard = 0.0, -1
+        while not self.done and not (replied and heard == self.everything):
+            assert time.monotonic() < deadline, self.text[-2000:]
+            heard = self.everything
+            self._next(1.0)
+            replied = replied or self._replied()
+        return replied or time.time()
+
+    def _replied(self) -> float:
+        try:
+            message = self.kernel.client.get_shell_msg(timeout=0)
+        except queue.Empty:
+            return 0.0
+        return time.time() if message["parent_header"].get("msg_id") == self.message else 0.0
+
     @property
     def outputs(self) -> list[str]:
         """Texts of its outputs that can be replaced, as they stand now."""

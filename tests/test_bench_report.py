@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
-from .bench_report import failures, text_table
+from .bench_report import README, RESULTS, failures, readme, text_table
 
 _ROWS: dict[str, dict[str, list[float]]] = {
     "cold": {"ours": [5.0, 6.0, 20.0], "reference": [12.0], "raw": [11.0]},
@@ -37,3 +38,9 @@ def test_a_ratio_that_is_not_kept_is_a_failure() -> None:
         "FAIL cold build of five packages",
         "FAIL unchanged",
     ]
+
+
+def test_the_readme_has_the_figures_that_were_measured_and_they_keep_every_ratio() -> None:
+    measured, text = json.loads(RESULTS.read_text()), README.read_text(encoding="utf-8")
+    assert readme(text, measured) == text
+    assert failures(measured) == []
