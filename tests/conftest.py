@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _needs_lab(item):
             item.add_marker(pytest.mark.lab)
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: (_needs_lab(item), _group(item) != _BROWSER))
+    items.sort(key=lambda item: (_is_slow(item), _group(item) != _BROWSER))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -144,6 +144,10 @@ def _group(item: pytest.Item) -> str:
     if "server" in names or "chromium" in names:
         return _BROWSER
     return f"{item.path.stem}-lab" if _needs_lab(item) else item.path.stem
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return _needs_lab(item) or "binder" in getattr(item, "fixturenames", ())
 
 
 def _needs_lab(item: pytest.Item) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from .users import let_others_in
+
 ROOT = Path(__file__).parent.parent
 _TAKEN = ("envd_magic", "binder", "notebooks", "pyproject.toml", "README.md", "LICENSE")
 # Runs a notebook as Jupyter would, and prints its cells' outputs.
@@ -47,9 +49,7 @@ class Binder:
         self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         for path in (folder, *folder.rglob("*")):
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        # Above it are folders of pytest's own.
-        for parent in list(folder.parents)[:2]:
-            parent.chmod(parent.stat().st_mode | 0o011)
+        let_others_in(folder)
 
     def run(self, *words: str) -> str:
         """Run a program as that user; give what it wrote."""

@@ -19,6 +19,7 @@ from envd_magic.recipe.compose import compose
 from envd_magic.spec.tag import image_name
 
 from .interpreted import Interpreter, interpreter
+from .users import let_others_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,8 +191,7 @@ def test_folder_that_is_not_writable_is_filled_by_who_is_not_root(tmp_path: Path
     target = tmp_path / "target"
     target.mkdir(mode=0o777)
     target.chmod(0o777)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o111)
+    let_others_in(tmp_path)
     user = os.geteuid()
     if user == 0:
         os.seteuid(65_534)

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _QUIET = {"ENVD_ANALYTICS": "false"}
 
 
+def let_others_in(folder: Path) -> None:
+    """Let other users into a folder that is below pytest's own, which are for one user alone."""
+    for one in (folder, *folder.parents[:3]):
+        one.chmod(one.stat().st_mode | 0o011)
+
+
 class User:
     """A home with an envd context, a folder with a file, and an image that was built well.
 
