@@ -173,6 +173,11 @@ class BuildLog:
             self.failure = told
         return told
 
+    def forget_failure(self) -> None:
+        """Let the command that has failed count for nothing: it is run again."""
+        self.failure = None
+        self._steps = {key: step for key, step in self._steps.items() if key[0] != self._run}
+
     def ended(self, recipe: Recipe) -> dict[int, Step]:
         """Give what became of each rule of a recipe in the last of envd's commands, by its place.
 

@@ -10,6 +10,7 @@ from envd_magic.engine import images
 from envd_magic.engine.configs import SERVER
 from envd_magic.errors import EngineError, EnvdMagicError
 from envd_magic.owner import private_name
+from envd_magic.pipeline.apt import asked_again, one_apt
 from envd_magic.pipeline.dependencies import Start, choose, user_key
 from envd_magic.pipeline.events import Notice
 from envd_magic.pipeline.increments import Installed
@@ -155,7 +156,8 @@ class Staging:
         keys = rule_keys(recipe, start.known, user_key())
         memory = StepMemory(self.engine.identity, images.repository(recipe.image))
         try:
-            return self._envd(replace(recipe, base=name), start.platform)
+            with one_apt(self.engine, recipe, log):
+                return self._envd(replace(recipe, base=name), start.platform)
         finally:
             self._remember(memory, recipe, keys)
 
@@ -179,7 +181,8 @@ class Staging:
     def _envd(self, recipe: Recipe, platform: str, more: Sequence[str] = ()) -> ImageInfo:
         built = f"{images.BUILDS}:{private_name()}"
         self.private.append(built)
-        self.commands.build(self.write(recipe), ["--tag", built, "--platform", platform, *more])
+        folder, words = self.write(recipe), ["--tag", built, "--platform", platform, *more]
+        asked_again(lambda: self.commands.build(folder, words), self.commands.log)
         found = images.inspect(self.engine, built)
         if found is None:
             raise EngineError(f"envd left no image called {built}")
