@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-_PATIENCE = 60.0
+# Seconds; far more than anything may take.
+_PATIENCE = 120.0
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 _CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -238,6 +239,7 @@ def open_notebook(
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(book, path)
     page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(_PATIENCE * 1000)
     page.goto(f"{server.url}/doc/workspaces/{name}/tree/{name}.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=_PATIENCE * 1000)
     server.wait_for_kernel(path.name)

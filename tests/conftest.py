@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from . import lab as lab_package
 
@@ -25,6 +26,11 @@ _BROWSER = "browser"
 
 _WORKER = "PYTEST_XDIST_WORKER"
 _STOOD = pytest.StashKey[bool]()
+
+
+# How long an example takes is the machine's affair.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _MARK = "ENVD_MAGIC_TEST_KERNEL"
 
 

@@ -75,7 +75,7 @@ def tab(notebook: Notebook, name: str) -> None:
 
 def says(notebook: Notebook, text: str) -> None:
     """Wait until the panel's status says something."""
-    notebook.main.get_by_role("status").filter(has_text=text).first.wait_for(timeout=60_000)
+    notebook.main.get_by_role("status").filter(has_text=text).first.wait_for()
 
 
 def commands(notebook: Notebook, text: str) -> None:
@@ -186,7 +186,7 @@ def test_after_a_reload_the_build_and_the_form_are_there(server: Server, browser
     log.get_by_text("epoch 2").first.wait_for()
     notebook.save()
     notebook.page.reload()
-    box(notebook, "Packages").wait_for(timeout=60_000)
+    box(notebook, "Packages").wait_for()
     assert box(notebook, "Packages").input_value() == "attrs"
     assert button(notebook, "Build").is_disabled()
     log.get_by_text(re.compile(r"epoch \d\d")).first.wait_for()
@@ -204,7 +204,7 @@ def test_two_panels_build_at_once(server: Server, browser: Browser) -> None:
         button(notebook, "Build").click()
     for notebook in (first, second):
         log = notebook.main.get_by_role("log", name="Build log")
-        log.get_by_text("epoch 1").first.wait_for(timeout=60_000)
+        log.get_by_text("epoch 1").first.wait_for()
         assert button(notebook, "Cancel").is_enabled()
     for notebook in (first, second):
         says(notebook, "Built: flytekit:")
