@@ -10,11 +10,12 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flytekit import ImageSpec
 
+from envd_magic.engine.client import Engine
 from envd_magic.pipeline.folders import BuildFolder
 from envd_magic.recipe.compose import compose
 
@@ -248,3 +249,22 @@ def test_folders_of_builds_are_private_whatever_the_umask(
     assert {path.name for path in secret} == {"0", "asked.json"}
     assert {modes[path] for path in secret} == {0o600}
     assert not folder.parent.exists() or list(folder.parent.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("took", "counts"),
+    [("2000000", True), ("0", False), ("23546", False), ("5000000", False), (None, True)],
+)
+def test_what_a_plan_knows_is_forgotten_only_where_steps_were_pruned(
+    took: str | None, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Api:
+        def events(self, **_: object) -> list[dict[str, Any]]:
+            told = {} if took is None else {"reclaimed": took}
+            actor = {"Attributes": told}
+            return [{"Type": "builder", "Action": "prune", "Actor": actor, "time": 7}]
+
+    engine = Engine()
+    monkeypatch.setattr(engine, "_client", Api())
+    # One that took so many bytes was ours.
+    assert engine.last_prune(["5000000"]) == (7 if counts else None)
