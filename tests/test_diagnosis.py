@@ -324,3 +324,19 @@ def test_a_step_that_fails_is_told_by_its_exception(lab: object) -> None:
     assert result is not None
     assert result.diagnosis == found
     assert pickle.loads(pickle.dumps(caught.value)).diagnosis == found  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("versions", "first"), [(["1.0"], "leave 'x1' out"), (["1.0", "2.0"], "take 'x1==1.0'")]
+)
+def test_of_a_broken_file_another_version_is_taken_if_there_is_one(
+    tmp_path: Path, versions: list[str], first: str
+) -> None:
+    for version in versions:
+        wheel(tmp_path, "x1", version)
+    with served(tmp_path) as port:
+        spec = ImageSpec(name="a", packages=["x1"], pip_index=f"http://127.0.0.1:{port}/")
+        line = f"Because x1=={versions[-1]} has an invalid package format and only x1 is available"
+        found = diagnose(spec, step_failed(line), Online(seconds=5))
+    assert found.kind == "download-broken"
+    assert found.fixes[0].text.startswith(first)

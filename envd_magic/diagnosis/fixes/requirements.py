@@ -158,12 +158,29 @@ def check_url(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
     )
 
 
-def from_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+def from_index(view: View, _match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
     """Take it by its name, so that the installer chooses the wheel that fits."""
     asked = _parsed(place.item)
-    if asked is not None and place.item is not None:
+    offered = ask.offers(index_used(view, ask), asked.name) if asked is not None else ()
+    if asked is not None and (offered is None or offered):
         asked.url = None
         yield instead(place, str(asked), ", from the index, which knows which wheel fits")
+
+
+def sound_version(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Take another version than the one whose file is broken."""
+    asked = _parsed(place.item)
+    files = [_of(one.name) for one in files_of(view, match["name"], ask)]
+    broken = groups(match).get("version", "")
+    others = [one for one in _versions(iter(files)) if one != _closest_to(broken, files)]
+    if asked is not None and place.item is not None and (best := _closest(others, broken)):
+        yield instead(place, _with_specifier(place.item, f"=={best}"))
+
+
+def _closest_to(said: str, files: Sequence[str]) -> Version | None:
+    """Give the version that an installer took: the one that it told, or else the newest."""
+    versions = _versions(iter([said] if said else files))
+    return max(versions, default=None)
 
 
 def from_source(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -190,17 +190,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "download-broken",
-        rf"(?:Because |and ){_NAME}==\S+ has an invalid package format",
+        rf"(?:Because |and ){_NAME}==(?P<version>\S+) has an invalid package format",
         "what the index gives for {name} is no wheel, or was cut off",
         places.named,
-        (requirements.other_version, requirements.drop_item),
+        (requirements.sound_version, requirements.drop_item),
     ),
     Rule(
         "download-broken",
         rf"Wheel '{_NAME}' located at \S+ is invalid",
         "what the index gives for {name} is no wheel, or was cut off",
         places.named,
-        (requirements.other_version, requirements.drop_item),
+        (requirements.sound_version, requirements.drop_item),
     ),
     Rule(
         "platform-unsupported",
