@@ -91,8 +91,8 @@ BEFORE: tuple[Rule, ...] = (
     ),
     Rule(
         "repository-unreachable",
-        r"fatal: (?:repository|unable to access) '(?P<url>[^']+?)/?'(?P<why>[^\n]*)",
-        "git cannot fetch {url}{why}",
+        r"fatal: (?:repository|unable to access) '(?P<url>[^']+?)/?'[: ]*(?P<why>[^\n]+)",
+        "git cannot fetch {url} ({why})",
         places.from_repository,
         (requirements.check_url,),
     ),
