@@ -1,8 +1,8 @@
 """Many images at once: wall time beside as many bare ``envd build``, memory, threads, growth.
 
-``python -m tests.bench_many`` prints a line each; ``make bench`` runs it too. Both sides build the
-same number at once on a base image that no build has seen, in turns; the bare side has folders of
-one name, since envd's cache would miss otherwise.
+``python -m tests.bench_many`` prints a line each, and ``make bench`` runs it too; ``ROUNDS=1``
+measures once. Both sides build the same number at once on a base image that no build has seen, in
+turns; the bare side has folders of one name, since envd's cache would miss otherwise.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from .lab import Lab
 
-_COUNT, _AT_ONCE, _ROUNDS = 50, 4, 3
+_COUNT, _AT_ONCE = 50, 4
+_ROUNDS = int(os.environ.get("ROUNDS") or 3)
 _PACKAGES = ("attrs", "six", "tomli")
 #: What is promised: our wall time by envd's.
 _PROMISED = 1.2
