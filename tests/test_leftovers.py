@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _ASK = "from envd_magic.owner import private_name; print(private_name(), end='')"
 
 
+@pytest.fixture(autouse=True)
+def _swept_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next build sweep, however soon it comes after another."""
+    monkeypatch.setattr("envd_magic.pipeline.leftovers._NEXT", {})
+
+
 @pytest.fixture
 def dead() -> str:
     """A name of a process that is no more."""

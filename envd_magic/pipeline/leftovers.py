@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Private names of this process that an engine has not given up, each after the engine's host.
 _KEPT: set[tuple[str, str]] = set()
 _SWEEPING = threading.Lock()
+# When each engine may be swept again. One with many images takes seconds to list them: sweeping
+# takes no more than this part of a process's time, however many builds there are.
+_NEXT: dict[str, float] = {}
+_PART = 0.1
 
 
 class Leftovers:
@@ -101,9 +105,14 @@ def _sweep(place: str, here: Address) -> None:
         return
     try:
         _remove_kept(place, here)
+        began = time.monotonic()
+        if began < _NEXT.get(place, 0.0):
+            return
         with _own(here) as engine:
             images.untag(engine, images.abandoned(engine))
             images.untag(engine, images.old_dependencies(engine))
             containers.sweep(engine)
+        now = time.monotonic()
+        _NEXT[place] = now + (now - began) / _PART
     finally:
         _SWEEPING.release()
