@@ -97,6 +97,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "apt-held",
+        r"The following held packages will be changed:\n\s*(?P<name>[a-z0-9][a-z0-9+.-]+)",
+        "the base image holds {name} at the version that it has",
+        places.debian_name,
+        (debian.other_base, debian.drop_item),
+    ),
+    Rule(
+        "apt-held",
         r"E: Unable to correct problems, you have held broken packages|"
         r"E: Held packages were changed",
         "what is asked for cannot be installed beside what the base image has",

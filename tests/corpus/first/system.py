@@ -96,3 +96,9 @@ def apt_setup_fails(bench: Bench) -> Iterator[ImageSpec]:
         "echo 'deb [trusted=yes] file:/srv/debs ./' > /etc/apt/sources.list.d/acme.list",
     )
     yield ImageSpec(name="trainer", base_image=base, apt_packages=["zip", "acme-agent"])
+
+
+@case("apt-held", "apt_packages", "unzip=6.0-28")
+def apt_held_version(bench: Bench) -> Iterator[ImageSpec]:
+    base = bench.held("unzip", "5.0")
+    yield ImageSpec(name="trainer", base_image=base, apt_packages=["zip", "unzip=6.0-28"])
