@@ -72,7 +72,7 @@ def flood(made: Bench, side: str) -> dict[str, float]:
     return {
         "stream": ended - float(began.read_text()),
         "messages": float(cell.messages),
-        "lost": float(LINES - len(re.findall(r"^line \d+ of the flood", text, re.MULTILINE))),
+        "lost": float(LINES - len(re.findall(r"line \d+ of the flood", text))),
     }
 
 
