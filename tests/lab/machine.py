@@ -34,13 +34,15 @@ PACKAGES = {
     "sshd": "openssh-server",
 }
 _LOCK = "lab.lock"
+# As it is at the start: tests put others in its place.
+_HOME = Path.home()
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def state_folder() -> Path:
     """Folder of all that the lab keeps."""
     named = os.environ.get(STATE_VARIABLE)
-    return Path(named).absolute() if named else Path.home() / ".cache" / "envd_magic_lab"
+    return Path(named).absolute() if named else _HOME / ".cache" / "envd_magic_lab"
 
 
 @contextmanager
