@@ -47,7 +47,8 @@ class Kernel:
 
     def start(self, code: str) -> Cell:
         """Start a cell."""
-        return Cell(self, self.client.execute(code))
+        # Else what comes right after a cell that fails is not run, as in "run all cells".
+        return Cell(self, self.client.execute(code, stop_on_error=False))
 
 
 class Cell:

@@ -55,7 +55,8 @@ def test_builds_of_a_user_wait_for_each_other(slow_base: str) -> None:
         heard.append(repr(event))
 
     def build(package: str, listener: object) -> str:
-        spec = ImageSpec(name=f"apt-{package}", base_image=slow_base, apt_packages=[package])
+        name = f"apt-{uuid.uuid4().hex[:8]}"
+        spec = ImageSpec(name=name, base_image=slow_base, apt_packages=[package])
         return build_spec(spec, Options(listener=listener)).status  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(1) as pool:
