@@ -66,6 +66,12 @@ class Gates:
         new.write_text(end)
         new.rename(self.folder / name)
 
+    def open_all(self) -> None:
+        """Let all builds end that are at their gates still."""
+        for begun in self.folder.glob("*.pid"):
+            if not begun.with_suffix("").exists():
+                self.open(begun.stem)
+
     def pid(self, name: str) -> int:
         """Give the process that builds."""
         return int((self.folder / f"{name}.pid").read_text())

@@ -126,6 +126,21 @@ def test_tail_is_as_long_as_was_asked(clock: Clock) -> None:
     assert screen.updates[-1].log == ("2", "3", "4")
 
 
+def test_screen_that_joins_and_is_interrupted_while_it_is_shown_gets_its_last_hint() -> None:
+    class Interrupted(Recorded):
+        def update(self, card: Card) -> None:
+            super().update(card)
+            if len(self.updates) == 1:
+                raise KeyboardInterrupt
+
+    viewer = Viewer(Recorded())
+    screen = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        viewer.join(screen)
+    viewer.leave(screen, "%envd wait 1 shows it on")
+    assert screen.updates[-1].status.endswith("%envd wait 1 shows it on")
+
+
 # Which screen.
 
 

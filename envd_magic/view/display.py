@@ -280,8 +280,9 @@ class Viewer:
             if self._last is not None:
                 screen.finish(self._last)
                 return
-            self._show_on(screen, screen.hint)
+            # In this order: one whose showing is interrupted is to get its last hint too.
             self._others.append(screen)
+            self._show_on(screen, screen.hint)
 
     def leave(self, screen: Screen, hint: str) -> None:
         """Let a screen stay as it is now, with a last hint; one that shows the end has that."""
