@@ -260,19 +260,27 @@ def hold(engine: Engine, image: str, name: str) -> bool:
     return True
 
 
-def untag(engine: Engine, names: Iterable[str]) -> None:
-    """Take names away; an image that has others, or children, stays. Missing ones are fine."""
+def untag(engine: Engine, names: Iterable[str]) -> list[str]:
+    """Take names away; an image that has others, or children, stays.
+
+    Returns
+    -------
+    list of str
+        The names that were not there.
+    """
     from docker.errors import APIError, NotFound
 
+    missing = []
     for name in names:
         with explained(f"remove the name {name}"):
             try:
                 engine.api.remove_image(name, noprune=True)
             except NotFound:
-                continue
+                missing.append(name)
             except APIError as error:
                 if error.status_code != 409:  # noqa: PLR2004 - in use: it keeps its name
                     raise
+    return missing
 
 
 def abandoned(engine: Engine) -> list[str]:

@@ -364,7 +364,7 @@ class _Build:
         """Take our private names out of the engine again; what they name stays if it is used."""
         for name in self.private:
             SERVER.withdraw(name)
-        self.leftovers.remove(self.private, self.engine)
+        self.leftovers.remove(self.private, self.engine, given_up=error is not None)
         if self.mounts_secrets:
             self.leftovers.forget(self.engine)
         if error is not None:

@@ -24,6 +24,9 @@ _SWEEPING = threading.Lock()
 # takes no more than this part of a process's time, however many builds there are.
 _NEXT: dict[str, float] = {}
 _PART = 0.1
+# Seconds between looks for the names of a build that was given up: an engine ends a commit that it
+# has begun, and names it then.
+_LATER = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Leftovers:
@@ -33,8 +36,19 @@ class Leftovers:
         self._threads: list[threading.Thread] = []
         self._own: set[tuple[str, str]] = set()
 
-    def remove(self, names: Sequence[str], engine: Engine) -> None:
-        """Begin to take private names out of an engine; a later build does what it does not do."""
+    def remove(self, names: Sequence[str], engine: Engine, *, given_up: bool) -> None:
+        """Begin to take private names out of an engine; a later build does what it does not do.
+
+        Parameters
+        ----------
+        names
+            The names, of which some may not have come to be.
+        engine
+            Where they are.
+        given_up
+            Did the build not wait for all that it had asked of the engine? Names that come later
+            are taken out too, and nobody waits for that.
+        """
         if names:
             place = engine.address.host
             self._own.update((place, name) for name in names)
@@ -42,6 +56,8 @@ class Leftovers:
             with suppress(EngineError):
                 here = engine.here()
                 self._begin(lambda: _remove_kept(place, here))
+                if given_up:
+                    _on_thread(lambda: _remove_later(here, tuple(names)))
 
     def forget(self, engine: Engine) -> None:
         """Begin to let an engine forget the folders in which credentials were sent."""
@@ -64,9 +80,7 @@ class Leftovers:
             self._begin(lambda: _sweep(place, here))
 
     def _begin(self, do: Callable[[], None]) -> None:
-        thread = threading.Thread(target=do, name="envd_magic-leftovers", daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        self._threads.append(_on_thread(do))
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end, but no longer than that; tell whether all is done."""
@@ -74,6 +88,12 @@ class Leftovers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return _KEPT.isdisjoint(self._own)
+
+
+def _on_thread(do: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=do, name="envd_magic-leftovers", daemon=True)
+    thread.start()
+    return thread
 
 
 @contextmanager
@@ -92,6 +112,15 @@ def _remove_kept(place: str, here: Address) -> None:
     with _own(here) as engine:
         images.untag(engine, [name for _, name in kept])
         _KEPT.difference_update(kept)
+
+
+def _remove_later(here: Address, names: Sequence[str]) -> None:
+    for pause in _LATER:
+        time.sleep(pause)
+        with _own(here) as engine:
+            names = images.untag(engine, names)
+        if not names:
+            return
 
 
 def _forget(here: Address) -> None:
