@@ -13,7 +13,11 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import build
+from envd_magic.engine.client import Engine
 from envd_magic.owner import is_abandoned, private_name
+from envd_magic.pipeline.leftovers import Leftovers
+
+from .processes import until
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -103,6 +107,7 @@ import os, signal
 print(os.getpid(), flush=True)
 from flytekit import ImageSpec
 from envd_magic import build
+from envd_magic.engine.client import Engine
 def die(event):
     if "gone now" in repr(event):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -122,3 +127,14 @@ build(ImageSpec(name="dies", commands=["echo gone now; sleep 600"]), force=True,
     assert not list(tmp_path.glob("envd_magic*"))
     names = lab.docker("images", "--format", "{{.Repository}}:{{.Tag}}")
     assert f"-{killed.stdout.strip()}-" not in names
+
+
+def test_name_that_the_engine_gives_after_the_build_was_given_up_is_taken_away(lab: Lab) -> None:
+    name = f"envd_magic-build:{private_name()}"
+    engine = Engine()
+    leftovers = Leftovers()
+    leftovers.remove([name], engine, given_up=True)
+    engine.close()
+    assert leftovers.wait(30)
+    lab.docker("tag", lab.base_image, name)
+    until(lambda: name not in lab.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split())
