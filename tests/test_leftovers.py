@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 _ASK = "from envd_magic.owner import private_name; print(private_name(), end='')"
-
-
-@pytest.fixture(autouse=True)
-def _swept_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the next build sweep, however soon it comes after another."""
-    monkeypatch.setattr("envd_magic.pipeline.leftovers._NEXT", {})
 
 
 @pytest.fixture
@@ -99,6 +94,21 @@ def test_build_takes_away_what_dead_processes_left_and_nothing_else(
     finally:
         lab.docker("rm", f"envd_magic-{alive}")
         lab.docker("rmi", f"envd_magic-build:{alive}")
+
+
+@pytest.mark.parametrize("ahead", [-1, 600], ids=["its time has come", "it was listed just now"])
+def test_engine_is_listed_for_what_others_left_only_when_its_time_has_come(
+    lab: Lab, dead: str, envd_home: Path, ahead: int
+) -> None:
+    build(ImageSpec(name="sweeps"), force=True)
+    lab.docker("tag", lab.base_image, f"envd_magic-build:{dead}")
+    for path in (envd_home / "cache" / "swept").iterdir():
+        os.utime(path, (time.time() + ahead,) * 2)
+    build(ImageSpec(name="sweeps"), force=True)
+    left = lab.docker("images", "--format", "{{.Tag}}", "envd_magic-build").split()
+    assert (dead in left) is (ahead > 0)
+    if dead in left:
+        lab.docker("rmi", f"envd_magic-build:{dead}")
 
 
 def test_killed_build_leaves_nothing_after_the_next_one(lab: Lab, tmp_path: Path) -> None:

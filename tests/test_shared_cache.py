@@ -183,7 +183,9 @@ def test_names_in_a_shared_cache_go_with_what_is_kept(
     monkeypatch.setattr(images, "MOST_DEPENDENCIES", 0)
     engine = Engine()
     try:
-        assert f"{cache}:{tags(cache)[0]}" in images.old_dependencies(engine)
+        assert f"{cache}:{tags(cache)[0]}" in images.old_dependencies(
+            engine, images.own_names(engine)
+        )
     finally:
         engine.close()
 

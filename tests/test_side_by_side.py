@@ -56,13 +56,13 @@ def own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(leftovers, "_sweep", lambda *_: None)
     yield name
     with closing(Engine()) as engine:
-        images.untag(engine, images.old_dependencies(engine))
+        images.untag(engine, images.old_dependencies(engine, images.own_names(engine)))
     assert not lab.docker("images", "-q", name).strip()
 
 
 def sweep(_: object) -> None:
     with closing(Engine()) as engine:
-        images.untag(engine, images.old_dependencies(engine))
+        images.untag(engine, images.old_dependencies(engine, images.own_names(engine)))
 
 
 def test_what_a_build_has_chosen_may_be_swept_before_it_is_taken(
@@ -100,7 +100,7 @@ def test_what_is_named_again_while_others_are_swept_is_kept(lab: Lab, own: str) 
     for number in range(3):
         lab.docker("tag", lab.base_image, f"{own}:{number}")
     with closing(Engine()) as engine:
-        found = images.old_dependencies(engine)
+        found = images.old_dependencies(engine, images.own_names(engine))
         first = next(found)
         for number in range(3):
             lab.docker("tag", lab.base_image, f"{own}:{number}")

@@ -11,7 +11,6 @@ from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.passing import TRIED
 from envd_magic.engine.trust import registry_of, with_advice
 from envd_magic.errors import BaseImageError, EngineError, PushError
-from envd_magic.owner import is_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -283,27 +282,33 @@ def untag(engine: Engine, names: Iterable[str]) -> list[str]:
     return missing
 
 
-def abandoned(engine: Engine) -> list[str]:
-    """Find the private names that processes have left which are no more."""
+def own_names(engine: Engine) -> list[str]:
+    """List the names that builds of anybody have given beside those that were asked for.
+
+    An engine lists some of its images no faster than all, so that they are listed once.
+    """
+    patterns = (f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*", f"{DEPENDENCIES}:*")
     with explained("list the images"):
-        found = engine.api.images(
-            filters={"reference": [f"{BUILDS}:*", "127.0.0.1:*/envd_magic/*:*"]}
-        )
-    names = [name for image in found for name in image.get("RepoTags") or ()]
-    return [name for name in names if is_abandoned(name)]
+        found = engine.api.images(filters={"reference": [*patterns]})
+    return [name for image in found for name in image.get("RepoTags") or ()]
 
 
-def old_dependencies(engine: Engine) -> Iterator[str]:
+def old_dependencies(engine: Engine, names: Iterable[str]) -> Iterator[str]:
     """Find the kept dependencies that are more than are kept, those used longest ago.
 
     Each is looked at again when it is given: a build may have taken it meanwhile.
+
+    Parameters
+    ----------
+    engine
+        Where they are.
+    names
+        As :func:`own_names` gives them.
     """
-    with explained("list the images"):
-        found = engine.api.images(filters={"reference": f"{DEPENDENCIES}:*"})
-        names = [name for image in found for name in image.get("RepoTags") or ()]
-        names = [name for name in names if name.startswith(f"{DEPENDENCIES}:")]
-        if len(names) <= MOST_DEPENDENCIES:
-            return
+    names = [name for name in names if name.startswith(f"{DEPENDENCIES}:")]
+    if len(names) <= MOST_DEPENDENCIES:
+        return
+    with explained("look for what is kept"):
         when = {name: _last_tagged(engine, name) for name in names}
         old = sorted(names, key=when.__getitem__, reverse=True)[MOST_DEPENDENCIES:]
         for name in old:

@@ -92,12 +92,21 @@ def write_recipe(recipe: Recipe) -> Path:
         raise
 
 
-def sweep() -> None:
-    """Delete the folders of processes that are no more: those of builds may hold credentials."""
+def sweep() -> bool:
+    """Delete the folders of processes that are no more: those of builds may hold credentials.
+
+    Returns
+    -------
+    bool
+        Was there one? Then a process has died in a build.
+    """
+    gone = False
     for path in Path(tempfile.gettempdir()).glob("envd_magic-*"):
         # Anybody may write there: only what is ours, and no link of somebody's.
         if is_abandoned(path.name) and _is_own_folder(path):
             _delete(path)
+            gone = gone or not path.exists()
+    return gone
 
 
 def _is_own_folder(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 from envd_magic.engine import containers, images, sources
 from envd_magic.engine.client import Engine
 from envd_magic.errors import EngineError
+from envd_magic.owner import is_abandoned
+from envd_magic.paths import cache_folder
 from envd_magic.pipeline import flight, folders
 
 if TYPE_CHECKING:
@@ -20,10 +24,10 @@ if TYPE_CHECKING:
 # Private names of this process that an engine has not given up, each after the engine's host.
 _KEPT: set[tuple[str, str]] = set()
 _SWEEPING = threading.Lock()
-# When each engine may be swept again. One with many images takes seconds to list them: sweeping
-# takes no more than this part of a process's time, however many builds there are.
-_NEXT: dict[str, float] = {}
+# An engine with many images takes seconds to list them: sweeping takes no more than this part of
+# the time, however many builds and processes there are. Seconds that are waited at most.
 _PART = 0.1
+_LONGEST = 3600.0
 # Seconds between looks for the names of a build that was given up: an engine ends a commit that it
 # has begun, and names it then.
 _LATER = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -73,11 +77,8 @@ class Leftovers:
         engine
             The engine to sweep as well, if there is one.
         """
-        self._begin(folders.sweep)
-        self._begin(flight.sweep)
-        if engine is not None:
-            place, here = engine.address.host, engine.here()
-            self._begin(lambda: _sweep(place, here))
+        place, here = ("", None) if engine is None else (engine.address.host, engine.here())
+        self._begin(lambda: _sweep(place, here))
 
     def _begin(self, do: Callable[[], None]) -> None:
         self._threads.append(_on_thread(do))
@@ -128,20 +129,57 @@ def _forget(here: Address) -> None:
         sources.forget_folders(engine)
 
 
-def _sweep(place: str, here: Address) -> None:
+def _sweep(place: str, here: Address | None) -> None:
+    # What lies here tells that a process has died, and left something in the engine too.
+    died = folders.sweep()
+    flight.sweep()
     # One at a time: builds that begin together would all find the same.
-    if not _SWEEPING.acquire(blocking=False):
+    if here is None or not _SWEEPING.acquire(blocking=died):
         return
     try:
         _remove_kept(place, here)
-        began = time.monotonic()
-        if began < _NEXT.get(place, 0.0):
-            return
-        with _own(here) as engine:
-            images.untag(engine, images.abandoned(engine))
-            images.untag(engine, images.old_dependencies(engine))
-            containers.sweep(engine)
-        now = time.monotonic()
-        _NEXT[place] = now + (now - began) / _PART
+        turn = _Turn(place)
+        if died or turn.come:
+            with turn.taken(), _own(here) as engine:
+                _sweep_engine(engine)
     finally:
         _SWEEPING.release()
+
+
+def _sweep_engine(engine: Engine) -> None:
+    names = images.own_names(engine)
+    private = [name for name in names if not name.startswith(f"{images.DEPENDENCIES}:")]
+    images.untag(engine, filter(is_abandoned, private))
+    images.untag(engine, images.old_dependencies(engine, names))
+    containers.sweep(engine)
+
+
+class _Turn:
+    """When an engine may be swept again, by whichever process: a file's time tells it."""
+
+    def __init__(self, place: str) -> None:
+        name = hashlib.sha256(place.encode()).hexdigest()[:16]
+        self._path = cache_folder() / "swept" / name
+
+    @property
+    def come(self) -> bool:
+        try:
+            wait = self._path.stat().st_mtime - time.time()
+        except OSError:
+            return True
+        # A longer one is a clock's that was set.
+        return not 0 < wait <= _LONGEST
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        began = time.time()
+        try:
+            yield
+        finally:
+            now = time.time()
+            again = now + min((now - began) / _PART, _LONGEST)
+            # Where it cannot be kept, the next build sweeps too.
+            with suppress(OSError):
+                self._path.parent.mkdir(mode=0o700, exist_ok=True)
+                self._path.touch()
+                os.utime(self._path, (again, again))
