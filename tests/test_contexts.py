@@ -436,8 +436,12 @@ def test_names_of_the_users_are_shown_and_not_obeyed(home: Path) -> None:
     assert "\x1b" not in told
 
 
-def test_an_engine_that_does_not_answer_is_told_with_the_name_of_its_context(home: Path) -> None:
+def test_an_engine_that_does_not_answer_is_told_with_the_name_of_its_context(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert home
+    # An engine that is named is looked at for any builder.
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
     place = f"tcp://127.0.0.1:{free_port()}"
     run("add", "gone", "--builder", "moby-worker", "--address", place)
     told = run("check", "gone", good=False)
