@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -24,6 +25,7 @@ def is_abandoned(name: str) -> bool:
     return found is not None and not _runs(int(found[1]))
 
 
+@functools.cache
 def _machine() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 

@@ -23,6 +23,11 @@ _TIMEOUT = 120
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
+# Who engines at their addresses are, and when they said so: telling it, an engine asks programs of
+# its own. Seconds that it holds for, since another one may come to be at the address.
+_KNOWN: dict[Address, tuple[str, float]] = {}
+_HOLDS = 60.0
+
 # Bytes: a prune that took less took no step's result, but somebody's copies of build folders.
 _SMALL = 1_000_000
 
@@ -36,10 +41,15 @@ class Engine:
         Where it is; None finds it as docker's command line does.
     seconds
         How long one answer may take.
+    version
+        Of the API that it is known to speak; "auto" asks it.
     """
 
-    def __init__(self, address: Address | None = None, *, seconds: float = _TIMEOUT) -> None:
+    def __init__(
+        self, address: Address | None = None, *, seconds: float = _TIMEOUT, version: str = "auto"
+    ) -> None:
         self._seconds = seconds
+        self._version = version
         self._client: Any = None
         self._identity = ""
         self._address = address
@@ -63,7 +73,7 @@ class Engine:
         """Be another engine from now on; None leaves it as it is."""
         if address is not None:
             self.close()
-            self._address, self._identity = address, ""
+            self._address, self._identity, self._version = address, "", "auto"
 
     @property
     def api(self) -> Any:
@@ -80,7 +90,7 @@ class Engine:
 
             try:
                 settings = {**self.here().settings(), "timeout": self._seconds}
-                client = _connect(settings, sparing=self.address.is_ssh)
+                client = _connect(settings, self._version)
             except DockerException as error:
                 said = self._bridge.said if self._bridge is not None else ""
                 raise unreachable(self.address, said or innermost(error)) from error
@@ -91,7 +101,7 @@ class Engine:
                     f"{client.api_version}, and a build needs {wanted} or later (Docker 19.03). "
                     "Update it, or name another engine."
                 )
-            self._client = client
+            self._client, self._version = client, client.api_version
             self._client.hooks["response"].append(self._remember)
         return self._client
 
@@ -105,8 +115,13 @@ class Engine:
             If no engine answers.
         """
         if not self._identity:
-            with explained("ask the engine who it is"):
-                self._identity = str(self.api.info()["ID"])
+            now = time.monotonic()
+            known, when = _KNOWN.get(self.address, ("", now))
+            if not known or now - when > _HOLDS:
+                with explained("ask the engine who it is"):
+                    known = str(self.api.info()["ID"])
+                _KNOWN[self.address] = (known, now)
+            self._identity = known
         return self._identity
 
     def last_prune(self, ours: Collection[str] = ()) -> float | None:
@@ -143,6 +158,10 @@ class Engine:
             self._bridge = ssh_bridge(self.address.host)
         return Address(self._bridge.address)
 
+    def beside(self) -> Engine:
+        """Give one more connection to the same engine, until :meth:`close` of this one."""
+        return Engine(self.here(), seconds=self._seconds, version=self._version)
+
     def environment(self) -> dict[str, str]:
         """Variables that lead envd to the same engine."""
         return self.here().environment()
@@ -169,16 +188,8 @@ class Engine:
             self._bridge = None
 
 
-def _connect(settings: dict[str, Any], *, sparing: bool) -> Any:
-    """Make the SDK's client.
-
-    Parameters
-    ----------
-    settings
-        Of the SDK.
-    sparing
-        True if a connection costs time: one is then used again.
-    """
+def _connect(settings: dict[str, Any], version: str) -> Any:
+    """Make the SDK's client, for a version of the API or for "auto"."""
     import docker
     from docker.transport import UnixHTTPAdapter
 
@@ -197,10 +208,13 @@ def _connect(settings: dict[str, Any], *, sparing: bool) -> Any:
         def get_connection(self, _url: str, proxies: Any = None) -> Any:
             return super().get_connection("http+docker://localhost", proxies)
 
-    client = Client(**settings, version="auto")
-    if sparing:
-        place, seconds = f"http+{settings['base_url']}", settings["timeout"]
-        client.mount("http+docker://", OnePool(place, seconds))
+    client = Client(**settings, version=version)
+    theirs = client.get_adapter(client.base_url)
+    if isinstance(theirs, UnixHTTPAdapter):
+        client.mount("http+docker://", OnePool(f"http+unix://{theirs.socket_path}", theirs.timeout))
+        theirs.close()
+        # No proxy and no login of the environment is for a socket.
+        client.trust_env = False
     return client
 
 

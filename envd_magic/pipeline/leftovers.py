@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, images, sources
-from envd_magic.engine.client import Engine
 from envd_magic.errors import EngineError
 from envd_magic.owner import is_abandoned
 from envd_magic.paths import cache_folder
@@ -19,14 +18,14 @@ from envd_magic.pipeline import flight, folders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from envd_magic.engine.address import Address
+    from envd_magic.engine.client import Engine
 
 # Private names of this process that an engine has not given up, each after the engine's host.
 _KEPT: set[tuple[str, str]] = set()
 _SWEEPING = threading.Lock()
 # An engine with many images takes seconds to list them: sweeping takes no more than this part of
 # the time, however many builds and processes there are. Seconds that are waited at most.
-_PART = 0.1
+_PART = 0.01
 _LONGEST = 3600.0
 # Seconds between looks for the names of a build that was given up: an engine ends a commit that it
 # has begun, and names it then.
@@ -58,16 +57,17 @@ class Leftovers:
             self._own.update((place, name) for name in names)
             _KEPT.update(self._own)
             with suppress(EngineError):
-                here = engine.here()
-                self._begin(lambda: _remove_kept(place, here))
+                beside = engine.beside()
+                self._begin(lambda: _remove_kept(place, beside))
                 if given_up:
-                    _on_thread(lambda: _remove_later(here, tuple(names)))
+                    later = engine.beside()
+                    _on_thread(lambda: _remove_later(later, tuple(names)))
 
     def forget(self, engine: Engine) -> None:
         """Begin to let an engine forget the folders in which credentials were sent."""
         with suppress(EngineError):
-            here = engine.here()
-            self._begin(lambda: _forget(here))
+            beside = engine.beside()
+            self._begin(lambda: _forget(beside))
 
     def sweep(self, engine: Engine | None) -> None:
         """Begin to take away what dead processes have left.
@@ -77,8 +77,8 @@ class Leftovers:
         engine
             The engine to sweep as well, if there is one.
         """
-        place, here = ("", None) if engine is None else (engine.address.host, engine.here())
-        self._begin(lambda: _sweep(place, here))
+        place, beside = ("", None) if engine is None else (engine.address.host, engine.beside())
+        self._begin(lambda: _sweep(place, beside))
 
     def _begin(self, do: Callable[[], None]) -> None:
         self._threads.append(_on_thread(do))
@@ -98,49 +98,48 @@ def _on_thread(do: Callable[[], None]) -> threading.Thread:
 
 
 @contextmanager
-def _own(here: Address) -> Iterator[Engine]:
-    """Give a connection of one's own; what it does not do now is done for a later build."""
-    engine = Engine(here)
+def _closed(engine: Engine) -> Iterator[None]:
+    """Close a connection after it; what it does not do now is done for a later build."""
     try:
         with suppress(EngineError):
-            yield engine
+            yield
     finally:
         engine.close()
 
 
-def _remove_kept(place: str, here: Address) -> None:
+def _remove_kept(place: str, engine: Engine) -> None:
     kept = [one for one in tuple(_KEPT) if one[0] == place]
-    with _own(here) as engine:
+    with _closed(engine):
         images.untag(engine, [name for _, name in kept])
         _KEPT.difference_update(kept)
 
 
-def _remove_later(here: Address, names: Sequence[str]) -> None:
+def _remove_later(engine: Engine, names: Sequence[str]) -> None:
     for pause in _LATER:
         time.sleep(pause)
-        with _own(here) as engine:
+        with _closed(engine):
             names = images.untag(engine, names)
         if not names:
             return
 
 
-def _forget(here: Address) -> None:
-    with _own(here) as engine:
+def _forget(engine: Engine) -> None:
+    with _closed(engine):
         sources.forget_folders(engine)
 
 
-def _sweep(place: str, here: Address | None) -> None:
+def _sweep(place: str, engine: Engine | None) -> None:
     # What lies here tells that a process has died, and left something in the engine too.
     died = folders.sweep()
     flight.sweep()
     # One at a time: builds that begin together would all find the same.
-    if here is None or not _SWEEPING.acquire(blocking=died):
+    if engine is None or not _SWEEPING.acquire(blocking=died):
         return
     try:
-        _remove_kept(place, here)
+        _remove_kept(place, engine)
         turn = _Turn(place)
         if died or turn.come:
-            with turn.taken(), _own(here) as engine:
+            with turn.taken(), _closed(engine):
                 _sweep_engine(engine)
     finally:
         _SWEEPING.release()
