@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from . import lab as lab_package
+from .tidying import take_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ _BROWSER = "browser"
 
 _WORKER = "PYTEST_XDIST_WORKER"
 _STOOD = pytest.StashKey[bool]()
+_LAB = pytest.StashKey[lab_package.Lab]()
 
 
 # How long an example takes is the machine's affair.
@@ -79,12 +82,12 @@ def _isolated(envd_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
+def lab(envd_home: Path, pytestconfig: pytest.Config) -> Iterator[lab_package.Lab]:
     """Engine, registry and base image, with the environment pointing at them.
 
     What ran before stays; with ENVD_MAGIC_LAB_KEEP=1 everything does.
     """
-    running = lab_package.up()
+    running = pytestconfig.stash[_LAB] = lab_package.up()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", running.docker_host)
@@ -96,6 +99,15 @@ def lab(envd_home: Path) -> Iterator[lab_package.Lab]:
         alone = _WORKER not in os.environ
         if alone and running.started and os.environ.get(_KEEP) != "1":
             running.down()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidied(request: pytest.FixtureRequest, envd_home: Path) -> Iterator[None]:
+    """Take what a module has built out of the lab's engine."""
+    began = time.time()
+    yield
+    if (running := request.config.stash.get(_LAB, None)) is not None:
+        take_away(envd_home, began, running.docker_host)
 
 
 @pytest.fixture(scope="session")
