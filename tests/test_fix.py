@@ -254,7 +254,7 @@ def test_fix_says_where_there_is_nothing_to_fix() -> None:
     ip = refused("ImageSpec(name='My Trainer', base_image='a:1')")
     with pytest.raises(UsageError, match="there is no 7; there is: 1"):
         ip.do("%envd fix 7")
-    ip = refused("ImageSpec(name='a', base_image='a:1', tag_format='{x}')")
+    ip = refused("ImageSpec(name='a', base_image='a:1', cuda='new', python_version='3.11')")
     with pytest.raises(UsageError, match="nothing is known that helps"):
         ip.do("%envd fix")
 

@@ -332,3 +332,18 @@ def test_index_that_is_no_url_is_refused() -> None:
 def test_index_may_have_variables_in_it() -> None:
     line = "--index-url https://${USER}:${TOKEN}@h.test/simple"
     assert _lines(line) == [line]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding_as_for_pip(tmp_path: Path, encoding: str) -> None:
+    # PowerShell's `pip freeze > requirements.txt` writes UTF-16.
+    path = tmp_path / "r.txt"
+    path.write_bytes("six==1.16.0\r\nattrs\r\n".encode(encoding))
+    assert read_requirements(path).files == {"requirements.txt": "six==1.16.0\nattrs\n"}
+
+
+def test_a_file_that_is_not_utf_8_is_told_with_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "r.txt"
+    path.write_bytes("# gr\xf6\xdfe\nsix\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"is not UTF-8, at byte 4; save it as UTF-8"):
+        read_requirements(path)

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion
 from envd_magic.diagnosis.view import Place, groups, normal
 from envd_magic.envd.contexts import SANDBOX_REGISTRY
 from envd_magic.spec.requirement import requirement_name
+from envd_magic.spec.requirements import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ _BUILT = (
     re.compile(rf"Running setup\.py install for ({_NAME}) did not run"),
     re.compile(rf"╰─> ({_NAME})$", re.MULTILINE),
 )
+# How a line of a file of requirements is named.
+_IN_FILE = re.compile(r"(.+), line (\d+)")
 _COLLECTED = re.compile(rf"^Collecting ({_NAME})", re.MULTILINE)
 
 
@@ -248,11 +251,23 @@ def builder(view: View, _: re.Match[str]) -> Place:
     return Place("registry" if view.spec.registry == SANDBOX_REGISTRY else "")
 
 
+def _refused_line(where: str, why: str) -> Place:
+    """Find the line of a file that is refused; the checks name the line and quote it."""
+    found = _IN_FILE.fullmatch(where)
+    quoted = re.match("'([^']+)' is no Python requirement", why)
+    if found is None or quoted is None:
+        return Place("requirements", where)
+    line = Line(found[1], int(found[2]), quoted[1])
+    return Place("requirements", quoted[1], line=line)
+
+
 def refused(view: View, _: re.Match[str]) -> Place | None:
     """Take what the checks have found first."""
     if not view.failure.problems:
         return None
-    field, item, _why = view.failure.problems[0]
+    field, item, why = view.failure.problems[0]
+    if field == "requirements" and item is not None:
+        return _refused_line(item, why)
     value = getattr(view.spec, field, None)
     at: int | str | None = item if isinstance(value, (dict, str)) else None
     if isinstance(value, list) and item in value:

@@ -100,13 +100,16 @@ def edited_file(fix: Fix) -> str:
     """Give a cell that changes the lines of a file, if they are still there."""
     parts = ["from pathlib import Path"]
     for one in fix.edits:
-        place = f"lines[{one.number - 1}:{one.number - 1 + len(one.old)}]"
+        first = one.number - 1
+        place = f"lines[{first}:{first + len(one.old)}]"
+        # As bytes: what ends the lines of the file stays.
         parts.append(
             f"path = Path({one.path!r})\n"
-            'lines = path.read_text(encoding="utf-8").splitlines()\n'
-            f"assert {place} == {list(one.old)!r}, 'the file has changed'\n"
-            f"{place} = {list(one.new)!r}\n"
-            'path.write_text("".join(f"{line}\\n" for line in lines), encoding="utf-8")'
+            'lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)\n'
+            f"old, new = {list(one.old)!r}, {list(one.new)!r}\n"
+            f"assert ''.join({place}).splitlines() == old, 'the file has changed'\n"
+            f"{place} = [lines[{first}].replace(old[0], line) for line in new]\n"
+            "path.write_bytes(''.join(lines).encode('utf-8'))"
         )
     return "\n\n".join(parts)
 

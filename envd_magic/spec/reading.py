@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import os
 import stat
 from contextlib import suppress
@@ -18,6 +19,15 @@ _DEEPEST = 150
 _LONGEST = 4 << 20
 # A file of text that is larger is none of those that are read here.
 _LARGEST = 64 << 20
+
+# The longer first: UTF-32's begins as UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @cache
@@ -81,6 +91,22 @@ def read_file(path: str | Path, most: int = _LARGEST, *, cut: bool = False) -> b
     if len(content) > most and not cut:
         raise OSError(f"{str(path)!r} has more than {most >> 20} MB")
     return content[:most]
+
+
+def decoded(content: bytes) -> str:
+    """Give the text of a file as pip reads it: a byte order mark tells the encoding, else UTF-8.
+
+    PowerShell's ``pip freeze > requirements.txt`` writes UTF-16.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If it is none.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    return content.decode("utf-8")
 
 
 def parse_code(text: str, name: str = "<unknown>") -> ast.Module:

@@ -13,7 +13,7 @@ from pathlib import Path
 from envd_magic.errors import SpecError
 from envd_magic.spec.checks import url_problem
 from envd_magic.spec.problems import Problem
-from envd_magic.spec.reading import read_file
+from envd_magic.spec.reading import decoded, read_file
 from envd_magic.spec.requirement import requirement_name, requirement_problem
 from envd_magic.spec.secrets import has_login, urls_in
 
@@ -118,6 +118,16 @@ def read_requirements(path: str | Path) -> Requirements:
     return found
 
 
+def _other_kind(path: Path) -> str | None:
+    """Say what to do with a file that names packages in another form, None if it may be pip's."""
+    if path.suffix in (".yml", ".yaml"):
+        return "what conda's has goes into conda_packages, and what is below pip into packages"
+    if path.name in ("uv.lock", "poetry.lock", "pyproject.toml", "Pipfile", "Pipfile.lock"):
+        how = "uv export --format requirements-txt" if path.name == "uv.lock" else "an export of it"
+        return f"make one with {how} and name that"
+    return None
+
+
 def _is_own(path: Path) -> bool:
     """Is it a file of the project that is worked in?
 
@@ -141,15 +151,16 @@ def _read(path: Path, found: Requirements, names: dict[Path, str], problems: lis
     name = "requirements.txt" if not names else f"requirements-{len(names) + 1}.txt"
     names[resolved] = name
     found.files[name] = ""
-    if path.name in ("uv.lock", "poetry.lock", "pyproject.toml", "Pipfile", "Pipfile.lock"):
-        how = "uv export --format requirements-txt" if path.name == "uv.lock" else "an export of it"
-        problems.append(
-            Problem(FIELD, f"is no requirements file; make one with {how} and name that", str(path))
-        )
+    if why := _other_kind(path):
+        problems.append(Problem(FIELD, f"is no requirements file; {why}", str(path)))
         return name
     try:
-        text = read_file(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decoded(read_file(path))
+    except UnicodeDecodeError as error:
+        why = f"is not UTF-8, at byte {error.start}; save it as UTF-8"
+        problems.append(Problem(FIELD, why, str(path)))
+        return name
+    except OSError as error:
         problems.append(Problem(FIELD, f"cannot be read: {error}", str(path)))
         return name
     own: list[Problem] = []

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.fixes.common import close, drop_item, find_below, instead
+from envd_magic.diagnosis.fixes.common import close, drop_item, find_below, instead, without
+from envd_magic.diagnosis.meant import (
+    image_meant,
+    platform_meant,
+    python_meant,
+    requirements_meant,
+    tag_meant,
+)
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.spec.fields import BY_NAME
 
@@ -19,24 +28,41 @@ if TYPE_CHECKING:
 __all__ = ["drop_item"]
 
 _PLAIN: dict[str, Callable[[str], str]] = {
-    "base_image": lambda value: value.strip().lower(),
-    "python_version": lambda value: re.sub(r"[\s,_-]+", ".", value.strip()),
-    "platform": lambda value: value.strip().lower(),
+    "base_image": image_meant,
+    "python_version": python_meant,
+    "platform": platform_meant,
+    "tag_format": tag_meant,
+}
+
+_EXPORTS = {
+    "pyproject.toml": "uv pip compile pyproject.toml --output-file requirements.txt",
+    "uv.lock": "uv export --format requirements-txt --output-file requirements.txt",
+    "poetry.lock": "poetry export --output requirements.txt",
+    "Pipfile": "pipenv requirements > requirements.txt",
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
 }
 
 
 def plain_name(view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take a name that is one, as close as can be."""
-    name = re.sub(r"[^a-z0-9]+", "-", str(view.spec.name).lower()).strip("-")
-    if name:
-        yield Fix(f"take the name {name!r}", (Change("name", "set", name),))
+    # What is left of a letter with an accent is the letter.
+    plain = unicodedata.normalize("NFKD", str(view.spec.name).lower())
+    plain = "".join(one for one in plain if not unicodedata.combining(one))
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    # flytekit's own name stands for none.
+    name = name or "flytekit"
+    yield Fix(f"take the name {name!r}", (Change("name", "set", name),))
 
 
-def close_path(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+def close_path(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take a path that is there."""
     value = getattr(view.spec, place.field, None)
+    if place.field == "requirements" and place.item is not None:
+        yield from _close_nested(match, place.item)
+        return
     path = Path(place.item or (str(value) if value else ""))
-    if path.is_absolute() and not path.parent.is_dir():
+    # A folder in a file's place, and a link to nowhere, have the name already.
+    if (path.is_absolute() and not path.parent.is_dir()) or os.path.lexists(path):
         return
     for found in _near(path):
         kind = BY_NAME[place.field].kind
@@ -47,6 +73,30 @@ def close_path(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
             yield Fix(f"take {found!r}, which is there", (change,))
         else:
             yield Fix(f"take {found!r}, which is there, in place of {place.item!r}")
+
+
+def _close_nested(match: re.Match[str], where: str) -> Iterator[Fix]:
+    """Name a file that is there in a line of a file of requirements."""
+    if said := re.search(r"there is no file '([^']+)'", match.string[match.start() :]):
+        for found in _near(Path(said[1])):
+            yield Fix(f"name {found!r}, which is there, in {where}, in place of {said[1]!r}")
+            return
+        yield Fix(f"put the file at {said[1]!r}, or leave {where} out")
+
+
+def below_here(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Write an absolute path from the current folder on, where it leads there."""
+    path = Path(place.item or "")
+    here = Path.cwd()
+    if path.is_absolute() and path.is_relative_to(here) and path != here:
+        yield instead(place, path.relative_to(here).as_posix())
+
+
+def exported(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Make a file of requirements of what is none."""
+    name = Path(place.item or "").name
+    if command := _EXPORTS.get(name):
+        yield Fix("make a file of requirements of it, and set requirements to that", (), command)
 
 
 def _near(path: Path) -> list[str]:
@@ -99,8 +149,12 @@ def meant_value(view: View, match: re.Match[str], place: Place, _ask: Ask) -> It
 
 
 def option_elsewhere(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
-    """Put an option where options go."""
-    if place.item is not None and place.at is not None:
+    """Put an option where options go, and a file of requirements where that goes."""
+    if place.item is not None and (
+        named := re.match(r"(?:-r|--requirement)[\s=]*(\S+)$", place.item)
+    ):
+        yield from file_elsewhere(view, place, named[1])
+    elif place.item is not None and place.at is not None and not re.match("-e|--ed", place.item):
         yield Fix(
             f"move {place.item!r} to pip_extra_args",
             (
@@ -108,7 +162,32 @@ def option_elsewhere(view: View, _match: re.Match[str], place: Place, _ask: Ask)
                 Change("pip_extra_args", "add", place.item),
             ),
         )
-    del view
+
+
+def file_elsewhere(view: View, place: Place, path: str) -> Iterator[Fix]:
+    """Name a file of requirements that stands among the packages in the field for one."""
+    if view.spec.requirements or place.at is None or not Path(path).is_file():
+        return
+    changes = (
+        Change(place.field, "remove", None, place.at),
+        Change("requirements", "set", path),
+    )
+    yield Fix(f"set requirements to {path!r}, and leave {place.item!r} out", changes)
+
+
+def meant_requirement(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the requirement, or those, that an item was meant to be."""
+    if place.item is None or (place.at is None and place.line is None):
+        return
+    meant = requirements_meant(place.item)
+    if len(meant) == 1:
+        yield instead(place, meant[0])
+    elif meant and place.at is not None:
+        rest = tuple(Change(place.field, "add", one) for one in meant[1:])
+        changes = (Change(place.field, "replace", meant[0], place.at), *rest)
+        named = " and ".join(map(repr, meant))
+        yield Fix(f"take {named} in place of {place.item!r}", changes)
+    yield without(place)
 
 
 def plain_value(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -127,7 +206,16 @@ def plain_value(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> I
 
 def _plain_setting(view: View, place: Place) -> Iterator[Fix]:
     """Take a value, or the name of a variable, as close as can be to what stands there."""
-    if place.field == "env" and isinstance(place.at, str):
+    if place.field == "builder_options" and isinstance(place.at, str):
+        change = Change(place.field, "remove", None, place.at)
+        yield Fix(f"leave {place.at!r} out", (change,))
+    elif place.field == "python_exec":
+        yield Fix("leave python_exec out", (Change("python_exec", "set", None),))
+    elif place.field == "env" and isinstance(place.at, str):
+        if not isinstance(value := view.spec.env[place.at], str):
+            change = Change("env", "replace", _as_text(value), place.at)
+            yield Fix(f"take {_as_text(value)!r}, as text", (change,))
+            return
         name = re.sub(r"\W", "_", place.at, flags=re.ASCII)
         changes = (
             Change("env", "remove", None, place.at),
@@ -139,3 +227,8 @@ def _plain_setting(view: View, place: Place) -> Iterator[Fix]:
         plain = _PLAIN[place.field](value)
         if plain and plain != value and not any(BY_NAME[place.field].check(place.field, plain)):
             yield Fix(f"take {plain!r}", (Change(place.field, "set", plain),))
+
+
+def _as_text(value: object) -> str:
+    """Give a value as a shell would have it: None is nothing, True is true."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -16,6 +16,20 @@ RULES: tuple[Rule, ...] = (
         (refused.close_path, refused.drop_item),
     ),
     Rule(
+        "copy-outside",
+        r"^copy.*: expected a path below the current folder",
+        "{said}",
+        places.refused,
+        (refused.below_here, refused.drop_item),
+    ),
+    Rule(
+        "no-requirements-file",
+        r"is no requirements file",
+        "{said}",
+        places.refused,
+        (refused.exported,),
+    ),
+    Rule(
         "certificate-missing",
         r"^registry_config.*\"(?:ca|cert|key)\": there is no file '(?P<what>[^']*)'",
         "registry_config names the file '{what}', which is not there",
@@ -49,6 +63,13 @@ RULES: tuple[Rule, ...] = (
         "{said}",
         places.refused,
         (refused.option_elsewhere, refused.drop_item),
+    ),
+    Rule(
+        "value-refused",
+        r"is no Python requirement",
+        "{said}",
+        places.refused,
+        (refused.meant_requirement,),
     ),
     Rule("value-refused", r"", "{said}", places.refused, (refused.plain_value,)),
 )
