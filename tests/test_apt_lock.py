@@ -11,7 +11,9 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic.pipeline.build import build_spec
+from envd_magic.pipeline.events import Output, StepFailed, StepStarted
 from envd_magic.pipeline.options import Options
+from envd_magic.pipeline.witness import Witness
 
 from .fakes import fake_envd
 
@@ -66,6 +68,16 @@ def test_builds_of_a_user_wait_for_each_other(slow_base: str) -> None:
         assert one.result() == "built"
     assert any("Waiting: another build installs system packages" in line for line in heard)
     assert not any("StepFailed" in line for line in heard)
+
+
+def test_what_failed_and_was_tried_again_is_not_why_the_build_failed() -> None:
+    witness = Witness()
+    for run, name, said in ((1, "apt-get install bc", "E: locked"), (2, "pip", "no such package")):
+        witness(StepStarted(5, name, "packages", run))
+        witness(Output(f"#5 0.100 {said}\n"))
+        witness(StepFailed(5, name, "exit code: 1", "packages", run, (said,)))
+    failure = witness.failure(("BuildError",), "it failed")
+    assert (failure.step, failure.lines) == ("pip", ("no such package",))
 
 
 def test_a_build_is_tried_again_where_somebody_elses_has_the_lock(

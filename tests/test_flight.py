@@ -76,6 +76,23 @@ def test_who_waits_for_a_process_hears_what_it_made_also_if_it_is_killed(
         assert turn.before == ""
 
 
+def test_who_waits_goes_on_though_a_process_that_was_forked_has_the_file() -> None:
+    waits = threading.Event()
+
+    def build() -> str:
+        with alone("forked", waits.set) as turn:
+            return turn.before
+
+    with ThreadPoolExecutor(1) as pool:
+        with alone("forked", pytest.fail) as turn:
+            forked = os.dup(turn._handle)  # noqa: SLF001 - what a process has of it
+            other = pool.submit(build)
+            assert waits.wait(_PATIENCE)
+            turn.made("its recipe")
+        assert other.result(_PATIENCE) == "its recipe"
+    os.close(forked)
+
+
 def test_others_are_not_waited_for(holder: subprocess.Popen[str]) -> None:
     with alone("that", pytest.fail):
         pass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envd_magic.headless.building import tasks_of, unasked
 from envd_magic.headless.find import find
 
 from .notebooks import SPEC, notebook, run, write
@@ -50,6 +51,18 @@ def test_names_that_other_cells_give_literally_count(tmp_path: Path) -> None:
     assert names(path) == ["base", "top"]
     spec = find(path).definitions[1].images()[0][1]
     assert spec.base_image.packages == ["attrs", "six", "x==1"]
+
+
+def test_copies_that_are_changed_leave_what_they_were_made_of(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        "BASE = ['attrs']\nALL = BASE + ['six']\nALL.append('tomli')\nMORE = list(BASE)\n"
+        "MORE += ['tomli']\nNAME = 'a b'\nWORDS = NAME.split()\nWORDS.append('c')\n"
+        "for ONE in BASE:\n    WORDS.append(ONE)\nBY_NAME = {'base': BASE}",
+        "%%envd_build\nImageSpec(name=NAME[0], packages=BASE + BY_NAME['base'])",
+    )
+    [(_, spec)] = find(path).definitions[0].images()
+    assert (spec.name, spec.packages) == ("a", ["attrs", "attrs"])
 
 
 def test_lines_that_build_what_a_variable_holds_are_found(tmp_path: Path) -> None:
@@ -130,6 +143,18 @@ def test_settings_of_the_notebook_that_are_not_known_are_told(
     assert bool(told) == bool(expected)
 
 
+def test_settings_that_are_not_known_keep_no_other_file_from_being_looked_at(
+    tmp_path: Path,
+) -> None:
+    first = write(tmp_path / "a.ipynb", "%config EnvdMagic.push = f()", f"%%envd_build\n{SPEC}")
+    second = write(tmp_path / "b.ipynb", "%%envd_build\nImageSpec(packages=['no good'])")
+    told = run("verify", first, second).output
+    assert f"{first}:cell 2:2: " in told
+    assert f"{second}:cell 1:2: " in told
+    sources = [find(path) for path in (first, second)]
+    assert [task.path for task in tasks_of(sources, unasked(None))] == [second]
+
+
 def test_what_is_wrong_with_an_image_is_told_once(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.ipynb",
@@ -146,6 +171,15 @@ def test_what_is_wrong_with_an_image_is_told_once(tmp_path: Path) -> None:
         ("P = ['a']\nP.append('b')", "ImageSpec(packages=P)", "`P` (cell 1) has to be run"),
         ("P = ['a']\nchange(P)", "ImageSpec(packages=P)", "may be changed"),
         ("P = ['a']\nQ = P", "ImageSpec(packages=P)", "may be changed"),
+        ("P = [['a']]\nfor Q in P: Q.append('b')", "ImageSpec(packages=P[0])", "may be changed"),
+        ("P = {'x': ['a']}\nQ = P['x']\nQ += 'b'", "ImageSpec(packages=P['x'])", "may be changed"),
+        ("P = ['a']\nQ = {'x': P}\nQ['x'].pop()", "ImageSpec(packages=P)", "may be changed"),
+        (
+            "P = [['a']]\n[Q.pop() for _, Q in zip('a', P)]",
+            "ImageSpec(packages=P)",
+            "may be changed",
+        ),
+        ("P = ['a']\nQ = R = 1 and [0, P]\nR[1].pop()", "ImageSpec(packages=P)", "may be changed"),
         ("for P in []: pass", "ImageSpec(packages=P)", "`P` (cell 1) has to be run"),
         ("%%timeit\nP = []", "ImageSpec(packages=P)", "`P` may be set in cell 1"),
         ("P = !ls", "ImageSpec(packages=P)", "`P` (cell 1): "),

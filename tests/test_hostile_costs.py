@@ -62,6 +62,10 @@ CELLS = {
     "doubled by a star": [f"{BUILD}a = [0]\n" + "a = [*a, *a]\n" * 60 + "ImageSpec(packages=a)"],
     "lists in lists": [f"{BUILD}a = [0]\n" + "a = [a, a]\n" * 60 + "ImageSpec(packages=a)"],
     "joined": [f"{BUILD}a = 'xx'\n" + "a = a.join(list(a))\n" * 9 + "ImageSpec(name=a)"],
+    "joined by who sorts": [
+        f"{BUILD}a = sorted([['' {LOOP.format('b')}] {LOOP.format('c')}], key='{'x' * LONG}'.join)",
+        f"{BUILD}ImageSpec(packages=sorted([['' {LOOP.format('b')}]], key='{'x' * LONG}'.join)[0])",
+    ],
     "filled in": [f"{BUILD}a = 'x'\n" + "a = f'{a}{a}'\n" * 60 + "ImageSpec(name=a)"],
     "a list in itself": [f"{BUILD}a = [0]\na[0] = a\nImageSpec(packages=a)"],
     "a mapping in itself": [f"{BUILD}a = {{}}\na['a'] = a\nImageSpec(env=a)"],

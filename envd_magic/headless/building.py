@@ -110,7 +110,8 @@ def tasks_of(sources: Iterable[Source], asked: Namespace) -> list[Task]:
         folder = source.folder
         with inside(folder):
             for definition in source.definitions:
-                if definition.is_preview:
+                # Why something is not known is told elsewhere, and its settings may not be either.
+                if definition.is_preview or definition.specs is None:
                     continue
                 options = _options(definition, asked)
                 for number, (name, spec) in enumerate(definition.images()):

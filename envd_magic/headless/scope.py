@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from envd_magic.headless.aliases import grown, holders, reached, root
 from envd_magic.spec.bounds import Bounds, Literal
 from envd_magic.spec.literal import (
     BUILTINS,
@@ -79,6 +80,10 @@ class Scope:
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)
+    _grown: set[str] = field(default_factory=set)
+    _holders: set[tuple[str, str]] = field(default_factory=set)
+    # Names whose values others change that hold them; None before that was asked.
+    _reached: set[str] | None = None
     _makers: set[str] = field(default_factory=set)
     # Words of code that cannot be read, each with the first place of it.
     _opaque: dict[str, Position] = field(default_factory=dict)
@@ -93,6 +98,9 @@ class Scope:
             self._take((number, index), statement)
         self._changed |= set(_changed(tree))
         self._lent |= set(_lent(tree))
+        self._grown |= set(grown(tree))
+        self._holders |= set(holders(tree))
+        self._reached = None
 
     def add_opaque(self, at: Position, text: str) -> None:
         """Take code that cannot be read: any name in it may be changed there."""
@@ -178,11 +186,17 @@ class Scope:
         if isinstance(value, (list, dict, set, tuple)):
             # Whoever reads it may change it.
             value = copy.deepcopy(value)
-        if name in self._lent and isinstance(value, (list, dict, set)):
+        if isinstance(value, (list, dict, set)) and self._is_lent(name):
             raise NotLiteralError(
                 f"`{name}` ({self._place(last)}) may be changed before it is used"
             )
         return value
+
+    def _is_lent(self, name: str) -> bool:
+        """May somebody else change the value of a name?"""
+        if self._reached is None:
+            self._reached = reached(self._changed | self._grown, self._holders)
+        return name in self._lent or name in self._reached
 
     def _evaluated(self, name: str, given: _Given) -> Any:
         statement = given.statement
@@ -327,14 +341,8 @@ def _changed(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             by_name = isinstance(node, ast.Attribute) and node.attr in _CHANGERS
-            if (by_name or not isinstance(node.ctx, ast.Load)) and (root := _root(node)):
-                yield root
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+            if (by_name or not isinstance(node.ctx, ast.Load)) and (name := root(node)):
+                yield name
 
 
 def _lent(tree: ast.AST) -> Iterator[str]:

@@ -67,6 +67,8 @@ def _definition(
     if definition.error is not None:
         for finding in error_finding(definition, definition.error):
             yield error_text(finding, as_json=as_json)
+    if definition.specs is None:
+        return
     context = context_of(definition, context)
     modules = imported(sources_of(Path(definition.path.name)))
     for variable, spec in definition.images():

@@ -78,6 +78,8 @@ def alone(name: str, wait: Callable[[], None]) -> Iterator[Turn]:
                 finally:
                     # Before the lock ends, so that nobody who comes later takes it for theirs.
                     path.unlink(missing_ok=True)
+                    # A process that was forked meanwhile holds the file, and with it the lock.
+                    fcntl.flock(handle, fcntl.LOCK_UN)
                 return
             if waited:
                 before = os.pread(handle, _MOST_BYTES, 0).decode("ascii", "replace") or before

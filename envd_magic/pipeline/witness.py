@@ -14,6 +14,7 @@ from envd_magic.pipeline.events import (
     PhaseChanged,
     Started,
     StepFailed,
+    StepStarted,
 )
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ class Witness:
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener
+        self._stage = Phase.PREPARE.value
+        self._notices: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have heard nothing of steps."""
         self._texts: deque[str] = deque()
         self._room = _ROOM
-        self._stage = Phase.PREPARE.value
         self._failed: StepFailed | None = None
-        self._notices: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -52,11 +57,14 @@ class Witness:
         elif isinstance(event, StepFailed):
             if not event.cancelled and self._failed is None:
                 self._failed = event
+        elif isinstance(event, StepStarted):
+            if self._failed is not None and event.run > self._failed.run:
+                # What failed was tried again, and counts no more.
+                self._begin()
         elif isinstance(event, Notice):
             self._notices.append(event.text)
         elif isinstance(event, Started):
-            self._texts.clear()
-            self._failed = None
+            self._begin()
         if self._listener is not None:
             self._listener(event)
 
