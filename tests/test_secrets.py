@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import string
@@ -271,3 +272,48 @@ def test_long_values_are_read_in_one_go(mount: Path) -> None:
     line = "QUJD" * 16_000
     assert "QUJD" not in _mounted(line, mount, line)
     assert spec_secrets(ImageSpec(env={"URL": "1-https://me:hunter22@h.test/"})).values
+
+
+@pytest.mark.parametrize("around", ["", "a", "me:", "tool:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_of_a_secret_is_masked_whatever_stands_before_it(
+    around: str, encode: Callable[[bytes], bytes]
+) -> None:
+    secret = "p?>~ssword22"  # noqa: S105
+    index = f"https://me:{quote(secret, safe='')}@h.test/simple"
+    text = f"Authorization: Basic {encode(f'{around}{secret}'.encode()).decode()}"
+    for fields in ({"pip_index": index}, {"env": {"TOKEN": secret}}):
+        shown = _masked(text, **fields).partition("Basic ")[2]
+        assert MASK in shown
+        # What is left are characters with bits of what stands around it.
+        assert len(shown.replace(MASK, "").strip("=")) <= len(around) * 8 // 6 + 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "API_TOKEN=s3cr3tvalue ./fetch",
+        "export API_TOKEN='s3cr3tvalue'; ./fetch",
+        "./fetch --api-token s3cr3tvalue",
+        './fetch --password="s3cr3tvalue"',
+        "curl -H 'Authorization: Bearer s3cr3tvalue' h.test",
+        'curl -H "Authorization: token s3cr3tvalue" h.test',
+    ],
+)
+def test_what_a_command_is_given_as_its_secret_is_masked(command: str) -> None:
+    assert _masked("it said s3cr3tvalue", commands=[command]) == f"it said {MASK}"
+    assert "s3cr3tvalue" not in _masked(command, commands=[command])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "API_TOKEN=$TOKEN ./fetch",
+        "./fetch --auth basic",
+        "./fetch --token-file /run/secrets/t0ken1",
+        "PASSWORD=secret ./fetch",
+        "tokenizers-cli --name value2name",
+    ],
+)
+def test_a_command_without_a_secret_is_shown_as_it_is(command: str) -> None:
+    assert _masked(command, commands=[command]) == command

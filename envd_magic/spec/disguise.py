@@ -8,6 +8,7 @@ any quotes and backslashes between two characters, and each character in its cod
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from functools import lru_cache
@@ -25,6 +26,7 @@ _BETWEEN = f"{_QUOTE}*"
 # A quote of the value itself may be a code as well. No two alternatives match the same: a pattern
 # that can match in two ways at each of many places takes for ever where it does not match.
 _OWN_QUOTE = f"(?:{_QUOTE}|(?:u00|U0{{6}}|x)(?:2[27]|5[Cc])|042|047|134)"
+_URL_SAFE = str.maketrans("+/", "-_")
 _LETTERS = {"\t": "t", "\n": "n", "\r": "r", "\f": "f", "\v": "v", "\b": "b", "\a": "a"}
 
 
@@ -44,6 +46,19 @@ def disguised(value: str) -> re.Pattern[str]:
         start = run.end()
     parts.append(_BETWEEN.join(map(_character, value[start:])))
     return re.compile("".join(parts))
+
+
+def encoded(value: str) -> Iterator[str]:
+    """Give what base64 makes of a value, whatever bytes stand around it.
+
+    That is what a login comes to in a header, or in docker's configuration.
+    """
+    content = value.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + content).decode("ascii")
+        # A character is six bits: those that hold bits of other bytes too are left out.
+        found = text[-(-8 * before // 6) : 8 * (before + len(content)) // 6]
+        yield from dict.fromkeys((found, found.translate(_URL_SAFE)))
 
 
 def core(value: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from envd_magic.spec.disguise import core, disguised
+from envd_magic.spec.disguise import core, disguised, encoded
 from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from flytekit import ImageSpec
 
 MASK = "****"
-# A shorter value stands in so much text by chance that masking it would garble the log.
-_SHORTEST = 4
+# A shorter value stands in so much text by chance that masking it would garble the log; so does
+# shorter base64.
+_SHORTEST, _TELLING = 4, 8
 _LONGEST_PATTERN = 256
+# Of so many values, the shortest, base64 is looked for: passwords, and not the lines of a key.
+_MOST_ENCODED = 64
 # A mounted file over this size is data, not a credential; its first lines are masked all the same.
 _LARGEST_FILE = 64 * 1024
 _SECRET_NAME = re.compile(
@@ -33,6 +36,12 @@ _SECRET_NAME = re.compile(
 # The login begins with plain characters, so that it is not tried at every place of a long text.
 _URL = re.compile(r"(?<![A-Za-z0-9+.\-])[0-9+.\-]*([A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+)")
 _NAMED = re.compile(r"(?<![\w.\-])([\w.\-]+)[\"']?\s*[=:]\s*(.+)")
+# In a command: `NAME=value`, `--name value`, a header, which may be the value of an option.
+_GIVEN = re.compile(
+    r"(?<![\w.\-$])(?:(\w+)=|--?([A-Za-z][\w\-]*)(?:=|\s+)"
+    r"|Authorization:\s*(?:Basic|Bearer|token)\s+)(?=[\"']?([^\s\"'$|&;<>()]+))"
+)
+_MACHINE_MADE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^/.~].{7,}|[\w+/=.\-]{20,}")
 _URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
 
@@ -58,6 +67,8 @@ class Secrets:
         # Looking for the part that no quoting changes costs next to nothing, and most text is a
         # build's log without it.
         self._cores = [(core(part), part) for value in ordered for part in _pieces(value)]
+        for value in ordered[-_MOST_ENCODED:]:
+            self._cores += [(core(part), part) for part in encoded(value) if len(part) >= _TELLING]
 
     def mask(self, text: str) -> str:
         """Text with every secret value, however quoted, and every login in a URL, replaced."""
@@ -113,6 +124,8 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
                 yield from _parts(value)
             for url in urls_in(value):
                 yield from url_secrets(url)
+    for text in _strings(spec.commands):
+        yield from given_secrets(text)
     for pair in spec.pip_secret_mounts if isinstance(spec.pip_secret_mounts, list) else ():
         if isinstance(pair, (list, tuple)) and pair and isinstance(pair[0], str):
             yield from _file_values(Path(pair[0]))
@@ -123,9 +136,14 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
 def _urls(spec: Any) -> Iterator[str]:
     fields = (spec.pip_index, spec.pip_extra_args, spec.pip_extra_index_url)
     for value in (*fields, spec.packages, spec.commands):
-        for text in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(text, str):
-                yield from urls_in(text)
+        for text in _strings(value):
+            yield from urls_in(text)
+
+
+def _strings(value: Any) -> list[str]:
+    """Give the texts of a field, whatever was put into it."""
+    found = value if isinstance(value, (list, tuple)) else (value,)
+    return [text for text in found if isinstance(text, str)]
 
 
 def urls_in(text: str) -> list[str]:
@@ -174,6 +192,17 @@ def _parts(text: str) -> Iterator[str]:
         for name, word in pairwise(stripped.split()):
             if name.lower() in ("login", "account"):
                 yield word.strip("\"',")
+
+
+def given_secrets(command: str) -> Iterator[str]:
+    """Give what a command gives a program as its secret, where it looks made by a machine.
+
+    Plain words are none: options have secret-looking names too (``--auth basic``).
+    """
+    for variable, option, value in _GIVEN.findall(command):
+        name = variable or option.replace("-", "_")
+        if (not name or is_secret_name(name)) and _MACHINE_MADE.fullmatch(value):
+            yield value
 
 
 def named_secrets(line: str) -> Iterator[str]:
