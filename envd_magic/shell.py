@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _HOOKS = ("_showtraceback", "showtraceback", "showsyntaxerror")
 # Seconds that what was interrupted has for its end.
 _ENDING = 3.0
+# Signals that end a process: a supervisor's, and that of a terminal that is closed.
+_LAST = (signal.SIGTERM, signal.SIGHUP)
 
 
 def import_flytekit(shell: Any) -> None:
@@ -55,22 +57,58 @@ class _Once:
             raise KeyboardInterrupt
 
 
+class _Last:
+    """A handler of signals that end the process: an interrupt first, so that all is tidied up."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Take such a signal."""
+        self.number = number
+        # Where an interrupt has to wait, this has to.
+        signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def interrupts_raise() -> Iterator[None]:
     """Let an interrupt raise KeyboardInterrupt inside, whatever handler is there; put it back.
 
-    Those that follow it within seconds do nothing more.
+    Those that follow it within seconds do nothing more. A signal that would end the process does
+    the same inside, and ends it after that, unless somebody else handles or ignores it.
     """
     here = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if here else None
     if not here or isinstance(before, _Once):
-        yield
+        try:
+            yield
+        finally:
+            # What is imported inside may have put its own in its place.
+            if here:
+                signal.signal(signal.SIGINT, before)
         return
     signal.signal(signal.SIGINT, _Once())
+    last = _Last()
+    ours = [number for number in _LAST if signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, last)
     try:
         yield
     finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if last.number:
+            _end(last.number)
+
+
+def _end(number: int) -> None:
+    """End the process by a signal, as it would have ended at once."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that was closed takes nothing.
+        with suppress(OSError, ValueError):
+            stream.flush()
+    signal.raise_signal(number)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless import apart, contexts
+from envd_magic.shell import interrupts_raise
 
 if TYPE_CHECKING:
     from envd_magic.headless.find import Source
@@ -24,7 +26,7 @@ Exit codes:
   0    all is well
   1    something was found, or a build failed
   2    the command cannot be understood, or a file cannot be read
-  130  it was stopped (Ctrl-C)
+  130  it was stopped (Ctrl-C); what a signal ends, ends by it, tidied up
 """
 _paths = click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…"
@@ -62,19 +64,24 @@ class _Group(click.Group):
     """Commands whose mistakes are told in a line, never by a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except FileError as error:
-            _fail(error, USAGE)
-        except EnvdMagicError as error:
-            _fail(error, FOUND)
-        except KeyboardInterrupt:
-            click.echo("Stopped", err=True)
-            sys.exit(STOPPED)
-        except BrokenPipeError:
-            # Nobody reads on: `envd-magic preview … | head`.
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-            sys.exit(OK)
+        # A signal that ends the process does so after this, when all is tidied up.
+        with interrupts_raise():
+            try:
+                return super().invoke(ctx)
+            except FileError as error:
+                _fail(error, USAGE)
+            except EnvdMagicError as error:
+                _fail(error, FOUND)
+            except KeyboardInterrupt:
+                # A terminal that was closed takes nothing.
+                with suppress(OSError):
+                    click.echo("Stopped", err=True)
+                sys.exit(STOPPED)
+            except BrokenPipeError:
+                # Nobody reads on: `envd-magic preview … | head`.
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+                # Builds have ended before their end.
+                sys.exit(STOPPED if ctx.invoked_subcommand == "build" else OK)
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -260,14 +267,14 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     )
     save = recordings_saver(given["record"], tasks)
     progress = choose_progress(tasks, as_json=given["as_json"])
-    try:
-        build_all(tasks, given["jobs"], progress, recorder.ended)
-    finally:
-        progress.close()
-        recorder.close()
-        click.echo(summary(tasks), err=True)
+    # Each is done whatever becomes of the others: a terminal may be closed.
+    with ExitStack() as stack:
         for task in tasks:
-            save(task)
+            stack.callback(save, task)
+        stack.callback(lambda: click.echo(summary(tasks), err=True))
+        stack.callback(recorder.close)
+        stack.callback(progress.close)
+        build_all(tasks, given["jobs"], progress, recorder.ended)
     good = all(task.card is not None and task.card.state in ENDED_WELL for task in tasks)
     return OK if good and not recorder.failed else FOUND
 

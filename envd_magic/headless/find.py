@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError, FileError
+from envd_magic.shell import interrupts_raise
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.reading import read_file
 
@@ -203,7 +204,9 @@ def evaluate(definition: Definition, make: Callable[[], Specs]) -> None:
 
     try:
         settings = project_settings(known_settings(definition))
-        definition.specs = configured(make(), definition.options, settings)
+        # Here flytekit is imported first, which has a handler that exits.
+        with interrupts_raise():
+            definition.specs = configured(make(), definition.options, settings)
     except (EnvdMagicError, UsageError) as error:
         definition.error = error
     except Exception as error:  # noqa: BLE001 - whatever a literal raises: `"a" + 1`
