@@ -30,6 +30,9 @@ from envd_magic.envd.contexts import Context, add_context, added_contexts, choos
 from envd_magic.envd.home import open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.headless.cli import main
+from envd_magic.paths import data_folder
+from envd_magic.pipeline.build import build_spec
+from envd_magic.pipeline.options import Options
 
 from .fakes import fake_envd
 from .far import Far, far_engine, free_port
@@ -413,6 +416,16 @@ def test_a_file_of_contexts_that_cannot_be_read_is_told(home: Path, text: str) -
         open_home(find_envd(), "there")
     # Who takes their own current context needs none of it.
     assert open_home(find_envd()).context == "mine"
+
+
+def test_a_build_in_contexts_that_cannot_be_read_begins_no_log(home: Path, tmp_path: Path) -> None:
+    assert home
+    (data_folder() / "contexts.json").write_text("nonsense")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with pytest.raises(ContextError, match="cannot be read"):
+        build_spec(ImageSpec(name="a"), Options(context="there", log_folder=logs))
+    assert not list(logs.iterdir())
 
 
 def test_contexts_that_are_added_at_once_are_all_kept(home: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,31 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@contextmanager
+def nobody(folder: Path) -> Iterator[None]:
+    """Be a user who is not root, and who may look into a folder of pytest's."""
+    let_others_in(folder)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@contextmanager
+def closed(path: Path, folder: Path) -> Iterator[None]:
+    """Let nobody read a file or a folder."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with nobody(folder):
+            yield
+    finally:
+        path.chmod(mode)
 
 
 @pytest.fixture
@@ -191,15 +217,32 @@ def test_folder_that_is_not_writable_is_filled_by_who_is_not_root(tmp_path: Path
     target = tmp_path / "target"
     target.mkdir(mode=0o777)
     target.chmod(0o777)
-    let_others_in(tmp_path)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65_534)
-    try:
+    with nobody(tmp_path):
         recipe.write(target)
-    finally:
-        os.seteuid(user)
     assert (target / "spec/copy/root/a/x").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["data/sub", "data/sub/a"])
+def test_what_cannot_be_read_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    _write("data/sub/a")
+    path = Path(name)
+    with closed(path, tmp_path), pytest.raises(SpecError, match="cannot be read") as caught:
+        compose(ImageSpec(name="trainer", base_image="b", copy=["data"]))
+    [problem] = caught.value.problems
+    assert (problem.field, problem.item) == ("copy", str(path))
+
+
+def test_folder_of_a_project_that_cannot_be_read_is_left_out_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    _write("project/a.py")
+    _write("project/volume/b")
+    mode = CopyFileDetection.ALL
+    spec = ImageSpec(name="a", base_image="b", source_root="project", source_copy_mode=mode)
+    with closed(Path("project/volume"), tmp_path):
+        recipe = compose(spec)
+    assert "source/root/a.py" in recipe.files
+    assert any("project/volume' cannot be read" in text for text in recipe.warnings)
 
 
 def test_link_inside_a_folder_stays_a_link(tmp_path: Path) -> None:

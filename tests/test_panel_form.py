@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from playwright._impl._driver import compute_driver_executable
 
+from envd_magic.panel.browser import LogView
 from envd_magic.panel.code import as_cell, as_python, as_yaml
 from envd_magic.panel.form import Form
 from envd_magic.panel.masking import BULLETS
@@ -255,3 +256,12 @@ def test_pieces_that_come_twice_are_taken_once() -> None:
 def test_redrawn_lines_show_their_end_and_no_control_characters() -> None:
     lines = json.dumps("#3 0.1 1%\r#3 0.1 2%\r\n\x1b[31mred\x1b[0m\x07\n")
     assert javascript(PIECES % (lines, "[[0, 99]]")) == ["#3 0.1 2%", "red"]
+
+
+def test_a_log_that_somebody_deletes_stops_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("line\n")
+    view = LogView()
+    view.show(log)
+    log.unlink()
+    view.more()

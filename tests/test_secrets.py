@@ -15,9 +15,11 @@ from flytekit import ImageSpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envd_magic.errors import SpecError
 from envd_magic.recipe.compose import compose
 from envd_magic.recipe.quoting import run_script, shell, starlark, starlark_block
 from envd_magic.spec.secrets import MASK, Secrets, has_login, is_secret_name, spec_secrets
+from envd_magic.spec.validate import validate
 from envd_magic.view.text import recipe_text
 
 if TYPE_CHECKING:
@@ -118,6 +120,14 @@ def test_password_of_a_url_is_masked_wherever_it_stands(fields: dict[str, Any], 
     assert _masked(f"login with {form}!", **fields) == f"login with {MASK}!"
 
 
+def test_password_of_a_url_that_is_refused_is_masked_in_the_error() -> None:
+    spec = ImageSpec(name="a", packages=["https://user:hunter2@host/a b.whl"])
+    with pytest.raises(SpecError) as caught:
+        validate(spec)
+    assert "https://user:****@host/a b.whl" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_password_of_a_requirements_files_url_is_masked() -> None:
     secrets = spec_secrets(ImageSpec(base_image="debian"), [_INDEX])
     assert secrets.mask("p@ssword p%40ssword") == f"{MASK} {MASK}"
@@ -134,7 +144,17 @@ def test_name_of_a_secret_is_known(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["PATH", "PYTHONPATH", "HOME", "TOKEN_FILE", "SECRET_PATH", "KEYBOARD", "PWD_X", "PATTERN"],
+    [
+        "PATH",
+        "PYTHONPATH",
+        "HOME",
+        "TOKEN_FILE",
+        "SECRET_PATH",
+        "KEYBOARD",
+        "PWD_X",
+        "PATTERN",
+        "PWD",
+    ],
 )
 def test_name_of_no_secret_is_known(name: str) -> None:
     assert not is_secret_name(name)

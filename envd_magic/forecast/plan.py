@@ -235,10 +235,12 @@ class _Planner:
         try:
             return list(operations(self.program, self.home.environment(), folder))
         except EnvdError as error:
-            problem = mistake(recipe, str(error))
+            said = self.prepared.secrets.mask(error.message)
+            problem = mistake(recipe, said)
+            # Not from the error, whose text is not masked.
             if problem is None:
-                raise
-            raise SpecError(problem) from error
+                raise EnvdError(said, error.exit_code) from None
+            raise SpecError(problem) from None
 
     def _base(self, platform: str) -> ImageInfo | None:
         name = self.prepared.recipe.base

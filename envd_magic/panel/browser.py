@@ -83,7 +83,12 @@ class LogView(anywidget.AnyWidget):
     def _send_file(self) -> None:
         if self._path is None:
             return
-        with self._path.open("rb") as file:
+        try:
+            file = self._path.open("rb")
+        except OSError:
+            # Somebody tidies up: no reason to end the build that writes it.
+            return
+        with file:
             size = os.fstat(file.fileno()).st_size
             start = self._sent == 0
             self._sent = max(self._sent, size - _MOST)

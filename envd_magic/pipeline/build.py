@@ -109,12 +109,13 @@ class _Build:
         self.recipe = prepared.recipe
         self.push = wants_push(self.spec, options.push)
         self.stop = options.stop or Stop()
+        # Before the log is begun: there may be no such context.
+        self.engine = Engine(engine_address(options.context))
         self.witness = Witness(options.listener)
         self.log = BuildLog(
             self.recipe.image, prepared.secrets, self.witness, options.log_folder, self.stop
         )
         self.log.recipe = self.recipe
-        self.engine = Engine(engine_address(options.context))
         self.private: list[str] = []
         self.digest = ""
         self.size = 0

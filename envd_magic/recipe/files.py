@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from envd_magic.errors import SpecError
 from envd_magic.recipe.model import FileEntry
 from envd_magic.spec.reading import is_real
-from envd_magic.spec.tag import copies_source, source_filter
+from envd_magic.spec.tag import copies_source, source_filter, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +67,24 @@ def sources(spec: ImageSpec, warnings: list[str]) -> dict[str, FileEntry]:
             name = PurePosixPath(SOURCE, _ROOT, *Path(os.path.relpath(file, top)).parts)
             entries[str(name)] = FileEntry(source=Path(file))
     warnings += [f"source_root: {path!r} {_NO_FILE}" for path in dict.fromkeys(left_out)]
+    if mode.name == "ALL":
+        # flytekit passes them by.
+        closed = (path for path in _closed(root) if not ignore.is_ignored(path))
+        warnings += [f"source_root: {path!r} cannot be read and is left out" for path in closed]
     if entries:
         entries[f"{SOURCE}/{_ROOT}"] = _ROOT_ENTRY
     else:
         how = "imported modules" if mode.name == "LOADED_MODULES" else "files"
         warnings.append(f"source_root: there are no {how} to copy below {root}")
     return entries
+
+
+def _closed(root: Path) -> list[str]:
+    """Find the folders that cannot be read."""
+    found: list[str] = []
+    for _ in os.walk(root, onerror=lambda error: found.append(str(error.filename))):
+        pass
+    return found
 
 
 def _tree(
@@ -83,12 +96,16 @@ def _tree(
         yield str(target), FileEntry(source=path.absolute())
         return
     top = path.resolve()
-    for folder, folders, files in os.walk(path):
+    for folder, folders, files in os.walk(path, onerror=_refuse):
         here = target / Path(folder).relative_to(path).as_posix()
         yield str(here), FileEntry(mode=stat.S_IMODE(Path(folder).stat().st_mode))
         for name in sorted([*files, *(f for f in folders if Path(folder, f).is_symlink())]):
             inner = Path(folder, name)
             yield from _entry(inner, here / name, top, warnings)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise SpecError(unreadable(COPY, error)) from error
 
 
 def _entry(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from envd_magic.spec.secrets import Secrets
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -27,7 +29,9 @@ class Problem:
     fatal: bool = True
 
     def __str__(self) -> str:
+        """As in "packages['1 x']: is no Python requirement"; logins in URLs are masked."""
         where = self.field
         if self.item is not None:
             where += f"[{self.item!r}]" if where else repr(self.item)
-        return f"{where}: {self.message}" if where else self.message
+        # It becomes an exception's text, which whoever raises or shows it does not look at.
+        return Secrets().mask(f"{where}: {self.message}" if where else self.message)

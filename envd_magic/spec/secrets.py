@@ -33,6 +33,8 @@ _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$",
     re.IGNORECASE,
 )
+# What a shell calls the folder that it works in, and worked in before.
+_FOLDERS = ("PWD", "OLDPWD")
 # The login begins with plain characters, so that it is not tried at every place of a long text.
 _URL = re.compile(r"(?<![A-Za-z0-9+.\-])[0-9+.\-]*([A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+)")
 _NAMED = re.compile(r"(?<![\w.\-])([\w.\-]+)[\"']?\s*[=:]\s*(.+)")
@@ -47,6 +49,8 @@ _URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
 def is_secret_name(name: str) -> bool:
     """Does a variable of this name look as if its value were secret?"""
+    if name.upper() in _FOLDERS:
+        return False
     return bool(_SECRET_NAME.search(name)) and not name.upper().endswith(("_PATH", "_FILE"))
 
 

@@ -33,7 +33,7 @@ def image_name(spec: ImageSpec) -> str:
     Raises
     ------
     SpecError
-        If a file has a name that flytekit cannot hash.
+        If a file cannot be read, or has a name that flytekit cannot hash.
     """
     one: Any = spec
     specs = []
@@ -48,6 +48,16 @@ def image_name(spec: ImageSpec) -> str:
     except UnicodeEncodeError as error:
         found = [problem for each in specs for problem in _misnamed(each)]
         raise SpecError(*found) from error
+    except OSError as error:
+        path = str(error.filename)
+        field = next((own for each in specs if (own := _field_of(each, path))), "")
+        raise SpecError(unreadable(field, error)) from error
+
+
+def unreadable(field: str, error: OSError) -> Problem:
+    """Say that a file, or a folder, of a field cannot be read."""
+    where = None if error.filename is None else str(error.filename)
+    return Problem(field, f"cannot be read: {error.strerror or error}", where)
 
 
 def is_other_than_file(path: str | Path) -> bool:
@@ -97,8 +107,18 @@ def _misnamed(spec: ImageSpec) -> Iterator[Problem]:
     for path in _below(_tops(spec)):
         shown = path.encode("utf-8", "replace").decode()
         if shown != path:
-            field = "copy" if any(map(path.startswith, spec.copy or ())) else "source_root"
-            yield Problem(field, "has a name that is no UTF-8; rename the file", shown)
+            yield Problem(
+                _field_of(spec, path), "has a name that is no UTF-8; rename the file", shown
+            )
+
+
+def _field_of(spec: ImageSpec, path: str) -> str:
+    """Give the field that a file is of, "" if it is of none."""
+    if path == str(spec.requirements):
+        return "requirements"
+    if any(map(path.startswith, spec.copy or ())):
+        return "copy"
+    return "source_root" if copies_source(spec) else ""
 
 
 def _has_other_than_files(spec: ImageSpec) -> bool:
