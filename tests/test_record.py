@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -289,3 +291,33 @@ def test_what_is_no_record_is_said(tmp_path: Path, record: object) -> None:
     result = run("check", path)
     assert result.exit_code == 1
     assert ":cell 1:1: error: " in result.stdout
+
+
+def test_commands_that_record_in_a_file_at_once_keep_each_others_records(
+    tmp_path: Path, envd_home: Path
+) -> None:
+    from envd_magic.headless.building import Task
+    from envd_magic.headless.recorder import Recorder
+    from envd_magic.pipeline.options import Options
+    from envd_magic.view.cards import result_card
+
+    assert envd_home
+    count = 8
+    cells = [f"%%envd_build\nImageSpec(name='a{number}')" for number in range(count)]
+    path = write(tmp_path / "a.ipynb", *cells)
+    begin = threading.Barrier(count)
+
+    def command(number: int) -> None:
+        one = find(path).definitions[number]
+        [(name, spec)] = one.images()
+        task = Task(name, spec, tmp_path, Options(), definitions=[(one, 0)])
+        task.result = replace(BUILT, image=spec.image_name())
+        task.card = result_card(task.result)
+        recorder = Recorder([task], pytest.fail)
+        begin.wait()
+        recorder.ended(task)
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(command, range(count)))
+    found = json.loads(path.read_text())["cells"]
+    assert [KEY in cell["metadata"] for cell in found] == [True] * count

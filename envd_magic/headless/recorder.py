@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.pipeline.events import Phase
+from envd_magic.pipeline.flight import alone
 from envd_magic.records.cell import as_list, make_record, paired, write_record
 from envd_magic.records.recording import copy_recording, file_names
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
     from envd_magic.headless.building import Task
     from envd_magic.headless.find import Definition
+
+# Seconds between two looks at another command that writes into the same file.
+_MOMENT = 0.01
 
 
 @dataclass
@@ -88,12 +93,14 @@ class Recorder:
         ]
         records = [one for one in found if one is not None]
         try:
-            write_record(
-                cell.path,
-                (place.cell or 0, place.id, place.source),
-                records[0] if cell.is_of_one else records,
-            )
-        except FileError as error:
+            # Of commands that record in the same file at once, none overwrites what another wrote.
+            with alone(f"record {cell.path}", lambda: time.sleep(_MOMENT)):
+                write_record(
+                    cell.path,
+                    (place.cell or 0, place.id, place.source),
+                    records[0] if cell.is_of_one else records,
+                )
+        except EnvdMagicError as error:
             self.failed = True
             self._tell(f"error: {error}")
 
