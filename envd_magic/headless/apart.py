@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from envd_magic.headless.say import say
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
@@ -43,6 +45,6 @@ def freeze(paths: tuple[Path, ...], no_python: bool) -> None:  # noqa: FBT001
     # Modules beside the first file are the user's own.
     with inside(files[0].resolve().parent if files else Path.cwd()):
         frozen = with_flytekit(freeze_sources(texts))
-    click.echo(format_spec(frozen.spec(python=not no_python)))
+    say(format_spec(frozen.spec(python=not no_python)))
     for note in frozen.notes:
-        click.echo(f"# note: {note}", err=True)
+        say(f"# note: {note}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless import apart, contexts
+from envd_magic.headless.say import say
 from envd_magic.shell import interrupts_raise
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class _Group(click.Group):
             except KeyboardInterrupt:
                 # A terminal that was closed takes nothing.
                 with suppress(OSError):
-                    click.echo("Stopped", err=True)
+                    say("Stopped", err=True)
                 sys.exit(STOPPED)
             except BrokenPipeError:
                 # Nobody reads on: `envd-magic preview … | head`.
@@ -85,7 +87,7 @@ class _Group(click.Group):
 
 
 def _fail(error: Exception, code: int) -> None:
-    click.echo(f"error: {error}", err=True)
+    say(f"error: {error}", err=True)
     sys.exit(code)
 
 
@@ -108,7 +110,7 @@ def _sources(paths: tuple[Path, ...], *, execute: bool, timeout: int) -> list[So
         from envd_magic.headless.execute import execute_where_needed
 
         for source in sources:
-            execute_where_needed(source, timeout, lambda text: click.echo(text, err=True))
+            execute_where_needed(source, timeout, partial(say, err=True))
     return sources
 
 
@@ -123,7 +125,7 @@ def preview(paths: tuple[Path, ...], execute: bool, timeout: int, as_json: bool)
 
     bad = False
     for text in previews(_sources(paths, execute=execute, timeout=timeout), as_json=as_json):
-        click.echo(text.text, err=text.is_error and not as_json)
+        say(text.text, err=text.is_error and not as_json)
         bad = bad or text.is_error
     sys.exit(FOUND if bad else OK)
 
@@ -148,7 +150,7 @@ def plan(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) -> 
     as_json, bad = given.pop("as_json"), False
     sources = _sources(paths, execute=execute, timeout=timeout)
     for text in previews(sources, as_json=as_json, show=planned(Options(**given))):
-        click.echo(text.text, err=text.is_error and not as_json)
+        say(text.text, err=text.is_error and not as_json)
         bad = bad or text.is_error
     sys.exit(FOUND if bad else OK)
 
@@ -184,9 +186,9 @@ def check(  # noqa: PLR0913
         except OSError as error:
             raise FileError(f"{junit}: cannot be written: {error.strerror or error}") from error
     for finding in findings:
-        click.echo(report.as_json([finding]) if as_json else str(finding))
+        say(report.as_json([finding]) if as_json else str(finding))
     if not as_json:
-        click.echo(_summary(sources, len(findings)), err=True)
+        say(_summary(sources, len(findings)), err=True)
     bad = any(finding.fatal or strict for finding in findings)
     if any(source.error is not None for source in sources):
         sys.exit(USAGE)
@@ -243,9 +245,9 @@ def build(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) ->
         with_registry(source, given["registry"])
     bad = [one for source in sources for one in before_building(source)]
     for finding in bad:
-        click.echo(str(finding), err=True)
+        say(str(finding), err=True)
     if bad:
-        click.echo("Nothing was built", err=True)
+        say("Nothing was built", err=True)
         sys.exit(FOUND)
     sys.exit(_build(sources, given))
 
@@ -262,16 +264,14 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
     asked = {name: given[name] for name in names}
     record = given["record"] is not None
     tasks = tasks_of(sources, Namespace(**asked, record=record))
-    recorder = Recorder(
-        () if given["no_record"] else tasks, lambda text: click.echo(text, err=True)
-    )
+    recorder = Recorder(() if given["no_record"] else tasks, partial(say, err=True))
     save = recordings_saver(given["record"], tasks)
     progress = choose_progress(tasks, as_json=given["as_json"])
     # Each is done whatever becomes of the others: a terminal may be closed.
     with ExitStack() as stack:
         for task in tasks:
             stack.callback(save, task)
-        stack.callback(lambda: click.echo(summary(tasks), err=True))
+        stack.callback(lambda: say(summary(tasks), err=True))
         stack.callback(recorder.close)
         stack.callback(progress.close)
         build_all(tasks, given["jobs"], progress, recorder.ended)
@@ -304,7 +304,7 @@ def verify(  # noqa: PLR0913
     bad = False
     sources = _sources(paths, execute=execute, timeout=timeout)
     for text in verifications(sources, image, context, as_json=as_json):
-        click.echo(text.text, err=text.is_error and not as_json)
+        say(text.text, err=text.is_error and not as_json)
         bad = bad or text.is_bad or text.is_error
     sys.exit(FOUND if bad else OK)
 
@@ -335,12 +335,12 @@ def doctor(
 
     found, mistakes = examined(_sources(paths, execute=execute, timeout=timeout), context)
     for mistake in mistakes:
-        click.echo(str(mistake), err=True)
+        say(str(mistake), err=True)
     if as_json:
         for one in found:
-            click.echo(json.dumps(one.to_json()))
+            say(json.dumps(one.to_json()))
     else:
-        click.echo(card_text(findings_card(found)))
+        say(card_text(findings_card(found)))
     sys.exit(FOUND if mistakes or has_failed(found) else OK)
 
 
@@ -365,7 +365,7 @@ def report(file: Path, number: int | None, context: str | None) -> None:
     from envd_magic.pipeline.keep import recording_of
 
     found = save_report(recording_of(number), file, context)
-    click.echo(f"Saved {file}; the doctor: {counted(found)}", err=True)
+    say(f"Saved {file}; the doctor: {counted(found)}", err=True)
 
 
 for _command in (contexts.context, apart.freeze, apart.replay):

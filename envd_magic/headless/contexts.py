@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from envd_magic.headless.say import say
 from envd_magic.spec.names import CONTEXT_ACTIONS
 
 
@@ -33,17 +34,16 @@ def context(action: str, name: str | None, **given: str | None) -> None:
 
     if action == "list":
         from envd_magic.view.images import table
-        from envd_magic.view.lines import plain
 
         rows, told = managing.listing(_setting())
-        click.echo(plain(f"{table(rows)}\n{told}"))
+        say(f"{table(rows)}\n{told}")
         return
     if name is None:
         raise click.UsageError(f"{action}: NAME is missing")
     if action == "remove":
-        click.echo(managing.remove(name))
+        say(managing.remove(name))
     else:
-        click.echo(managing.add(name, given["builder"], given["address"], given["certificates"]))
+        say(managing.add(name, given["builder"], given["address"], given["certificates"]))
 
 
 def _setting() -> str | None:
@@ -75,5 +75,5 @@ def _check(name: str | None) -> int:
     from envd_magic.view.text import card_text
 
     found = examine([Subject(context=name)], OF_CONTEXTS)
-    click.echo(card_text(findings_card(found)))
+    say(card_text(findings_card(found)))
     return int(has_failed(found))

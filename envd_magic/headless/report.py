@@ -45,9 +45,10 @@ def _suite(root: ET.Element, source: Source, findings: list[Finding]) -> None:
     if source.error is not None or not cases:
         cases = [(None, str(source.path))]
     failed = 0
-    suite = ET.SubElement(root, "testsuite", name=str(source.path), tests=str(len(cases)))
+    place = _clean(str(source.path))
+    suite = ET.SubElement(root, "testsuite", name=place, tests=str(len(cases)))
     for number, (cell, name) in enumerate(cases):
-        case = ET.SubElement(suite, "testcase", classname=str(source.path), name=_clean(name))
+        case = ET.SubElement(suite, "testcase", classname=place, name=_clean(name))
         # In a file without cells, a finding belongs to the last place before it.
         own = [
             finding
@@ -71,7 +72,7 @@ def _owner(source: Source, finding: Finding) -> int:
 def _clean(text: str) -> str:
     """Leave out what XML cannot hold."""
     return (
-        "".join(char for char in text if char in "\t\n" or char >= " ")
+        "".join(char for char in text if char in "\t\n" or " " <= char not in "\ufffe\uffff")
         .encode("utf-8", "replace")
         .decode("utf-8")
     )
