@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -16,6 +17,8 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import BaseImageError, EngineError, PushError, build, last_result
+from envd_magic.engine.client import Engine
+from envd_magic.engine.images import registry_digest
 from envd_magic.engine.registry import push_index, tags_of
 from envd_magic.envd.home import open_home
 from envd_magic.envd.program import find_envd
@@ -243,6 +246,37 @@ class _TokenRegistry(BaseHTTPRequestHandler):
 
 
 LOGIN = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+
+
+class _Denying(_TokenRegistry):
+    """A registry that denies a repository which nobody has pushed to yet, as many do."""
+
+    def do_GET(self) -> None:
+        if self.headers.get("Authorization") != LOGIN:
+            self._answer(401, {}, 'Basic realm="test"')
+        elif self.path == "/v2/":
+            self._answer(200, {})
+        else:
+            self._answer(403, {"errors": [{"code": "DENIED", "message": "access is denied"}]})
+
+
+def test_a_repository_that_the_first_push_makes_is_no_reason_to_build_nothing(
+    lab: Lab, config: Path
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Denying)
+    threading.Thread(target=server.serve_forever).start()
+    address = f"127.0.0.1:{server.server_address[1]}"
+    try:
+        with closing(Engine()) as engine:
+            config.write_text(json.dumps({"auths": {address: {"auth": LOGIN.split()[1]}}}))
+            assert registry_digest(engine, f"{address}/team/new:1") is None
+        for auths in ({}, {address: {"auth": base64.b64encode(b"me:wrong").decode()}}):
+            config.write_text(json.dumps({"auths": auths}))
+            with closing(Engine()) as engine, pytest.raises(EngineError, match="docker login"):
+                registry_digest(engine, f"{address}/team/new:1")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize("kept", ["password", "token", "wrong"])

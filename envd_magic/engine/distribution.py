@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from envd_magic.engine.client import Engine
 
 _TIMEOUT = 60
+# For what only says more of an answer.
+_MOMENT = 10
 _OK = 300
 _CLIENT = "envd_magic"
 
@@ -218,3 +220,14 @@ class Repository:
             "client_id": _CLIENT,
         }
         return self._session.post(realm, data=asked, timeout=self._seconds)
+
+
+def accepts_login(image: str) -> bool:
+    """Does the registry of an image accept the login that docker has; is there one at all?"""
+    doing = f"log in for {image}"
+    try:
+        repository = Repository(image, doing, seconds=_MOMENT)
+        repository.reach()
+    except EngineError:
+        return False
+    return repository.asks_login and bool(trust.login_for(trust.registry_of(image)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.passing import TRIED
-from envd_magic.engine.trust import registry_of, with_advice
+from envd_magic.engine.trust import is_denial, registry_of, with_advice
 from envd_magic.errors import BaseImageError, EngineError, PushError
 
 if TYPE_CHECKING:
@@ -104,14 +104,22 @@ def registry_digest(engine: Engine, name: str) -> str | None:
     Returns
     -------
     str or None
-        None if the registry has no such image.
+        None if the registry has no such image. Some deny a repository that the first push makes,
+        to whoever asks for it: where the login is accepted, that is none either.
 
     Raises
     ------
     EngineError
         If the registry cannot be asked.
     """
-    found = _distribution(engine, name)
+    from envd_magic.engine.distribution import accepts_login
+
+    try:
+        found = _distribution(engine, name)
+    except EngineError as error:
+        if is_denial(str(error)) and accepts_login(name):
+            return None
+        raise
     return None if found is None else str(found["Descriptor"]["digest"])
 
 

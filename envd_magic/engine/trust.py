@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 #: Registries on this machine, which engines reach without TLS.
 LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 DOCKER_HUB = "registry-1.docker.io"
+_DENIED = re.compile(
+    r"denied|unauthorized|authentication|credentials|may require 'docker login'|\b40[13]\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,11 @@ def registry_of(image: str) -> str:
     return "docker.io"
 
 
+def is_denial(text: str) -> bool:
+    """Has a registry, or an engine of one, said that it wants a login, or another one?"""
+    return _DENIED.search(text) is not None
+
+
 def advice(registry: str, text: str) -> str:
     """Say what to do about what a registry, or an engine of one, has said; "" if nobody knows.
 
@@ -165,11 +174,7 @@ def advice(registry: str, text: str) -> str:
     text
         What was said.
     """
-    if re.search(
-        r"denied|unauthorized|authentication|credentials|may require 'docker login'|\b40[13]\b",
-        text,
-        re.IGNORECASE,
-    ):
+    if is_denial(text):
         return _login_advice(registry, text)
     if re.search(r"unknown authority|CERTIFICATE_VERIFY_FAILED.*(issuer|self.signed)", text):
         return (
