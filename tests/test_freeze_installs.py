@@ -120,3 +120,13 @@ def test_all_that_is_installed_is_told_apart_too(environment: Environment, tmp_p
     left_out = {line.partition(" is left out")[0] for line in told if " is left out" in line}
     assert {"edited", "ns-three", "from-git", "from-folder", "from-wheel"} <= left_out
     assert not any(line.startswith(("half", "-roken", "copied", "by_path")) for line in told)
+
+
+def test_below_a_shared_name_it_is_what_is_below_that_is_not_here() -> None:
+    from envd_magic.freeze.frozen import freeze_sources
+
+    # google/ is here: protobuf's, which others share.
+    frozen = freeze_sources(["import google.protobuf\nfrom google.colab import drive"])
+    assert not any(item.startswith("google.colab") for item in frozen.packages)
+    only = freeze_sources(["from google.colab import drive"])
+    assert only.notes[0].startswith("google.colab is not installed here: ")

@@ -398,3 +398,48 @@ def test_a_cell_that_fails_when_it_is_run_is_told(tmp_path: Path) -> None:
     result = run("check", "--execute", path)
     assert result.exit_code == 1
     assert "error: cell 1 cannot be run: OSError: no disk" in result.stdout
+
+
+def test_magics_that_run_their_body_may_stand_above(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        f"%%time\n%%envd_build a\n{SPEC}",
+        "\n%%capture out\n%%time\n%%envd_build --name second\nImageSpec(packages=['six=1'])",
+    )
+    assert names(path)[0] == "trainer"
+    found = find(path).definitions[1]
+    assert (found.cell, found.line, found.magic_line) == (2, 5, 4)
+
+
+def test_a_magic_with_something_above_it_is_told(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.ipynb",
+        f"#: the image\n\n%%envd_build a\n{SPEC}",
+        f"x = 1\n%%envd_build a\n{SPEC}",
+        f"text = '''\n%%envd_build a\n{SPEC}\n'''",
+        f"%%writefile a.txt\n%%envd_build a\n{SPEC}",
+    )
+    result = run("check", path)
+    assert result.exit_code == 1
+    assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == [
+        f"{path}:cell 1:3",
+        f"{path}:cell 2:2",
+    ]
+    assert "%%envd_build has to be the first line of its cell" in result.stdout
+
+
+def test_a_python_file_is_read_in_the_encoding_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    text = "# -*- coding: latin-1 -*-\nfrom flytekit import ImageSpec\na = ImageSpec(name='é')\n"
+    path.write_bytes(text.encode("latin-1"))
+    assert names(path) == ["é"]
+    path.write_bytes(b"# coding: nosuch\n")
+    result = run("check", path)
+    assert result.exit_code == 2
+    assert "is no Python: unknown encoding" in result.stdout
+
+
+def test_several_documents_of_yaml_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("name: a\n---\nname: b\n")
+    assert "several YAML documents; a list in one makes several images" in run("check", path).stdout

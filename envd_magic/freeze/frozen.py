@@ -20,7 +20,7 @@ from envd_magic.freeze.distributions import (
 )
 from envd_magic.freeze.engines import engines
 from envd_magic.freeze.imports import imported, installed_by, top_level
-from envd_magic.freeze.places import is_beside, is_importable, is_outside
+from envd_magic.freeze.places import is_beside, is_found, is_importable, is_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -187,14 +187,15 @@ def _of_modules(
     loose: dict[str, str] = {}
     notes: list[str] = []
     explicit = {_key(item): item for item in asked}
-    for first, keys in sorted(owners(top_level(modules), dists).items()):
+    named = top_level(modules)
+    for first, keys in sorted(owners(named, dists).items()):
         if is_own(first) and not any(dists[key].folder for key in keys):
             notes.append(_own_note(first))
         elif keys:
             found |= {key: dists[key] for key in keys if not is_kernels(key)}
         elif (name := _known_name(first)) and not is_importable(first):
             loose[str(canonicalize_name(name))] = name
-        elif note := _why_unknown(first, explicit):
+        elif note := _why_unknown(first, named[first], explicit):
             notes.append(note)
     for key, item in explicit.items():
         if key in dists and not is_kernels(key):
@@ -221,12 +222,26 @@ def _own_note(module: str) -> str:
     return f"{module} is {where}: copy or source_root takes it along"
 
 
-def _why_unknown(first: str, explicit: Container[str]) -> str:
-    """Say why it is not known which distribution a module is from, "" if the code installs it."""
+def _why_unknown(first: str, dotted: Iterable[str], explicit: Container[str]) -> str:
+    """Say why it is not known which distribution a module is from, "" if the code installs it.
+
+    Parameters
+    ----------
+    first
+        Its first name.
+    dotted
+        All that is imported below that.
+    explicit
+        What the code installs.
+    """
     if is_outside(first):
         return _own_note(first)
     if str(canonicalize_name(first)) in explicit:
         return ""
+    # Of a name that others share (`google`), it is what is below that is not here.
+    if is_importable(first) and not any(map(is_found, dotted)):
+        missing = min(dotted, key=len)
+        return f"{missing} is not installed here: which distribution it is from is not known"
     where = (
         "installed, and no distribution lists it" if is_importable(first) else "not installed here"
     )

@@ -69,6 +69,12 @@ def is_importable(module: str) -> bool:
     return bool(_places(module))
 
 
+def is_found(module: str) -> bool:
+    """Is there a file or a folder of a module, which may have dots in its name?"""
+    first, _, rest = module.partition(".")
+    return any(_file(place, rest) is not None for place in _places(first))
+
+
 def _places(module: str) -> list[Path]:
     return [Path(place).resolve() for place in _named(module) if place and Path(place).exists()]
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from envd_magic.errors import CellError
 from envd_magic.headless.find import Definition, evaluate
-from envd_magic.headless.lines import in_code, name_images
+from envd_magic.headless.lines import AROUND, in_code, name_images
 from envd_magic.headless.scope import Scope, literal_variables, put_in
 from envd_magic.records.cell import KEY
 from envd_magic.records.notebook import parse_notebook
 from envd_magic.spec.literal import NotLiteralError
+from envd_magic.spec.problems import Problem
+from envd_magic.spec.reading import parse_code
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from envd_magic.records.notebook import Cell
 
-_MAGIC = re.compile(r"\s*%%envd_build(?![\w.])[ \t]*(.*)\n?", re.MULTILINE)
+# Other cell magics may stand above it whose body runs as a cell does.
+_MAGIC = re.compile(
+    rf"(?:{AROUND}\n)*\s*%%envd_build(?![\w.])[ \t]*(.*)\n?",
+    re.MULTILINE,
+)
+# Below other lines IPython takes it for a line magic, and there is none of that name.
+_TOO_LOW = re.compile(r"^[ \t]*%%envd_build(?![\w.])", re.MULTILINE)
 
 
 def split_magic(source: str) -> tuple[str, str, int] | None:
@@ -50,10 +60,25 @@ def in_notebook(path: Path, text: str) -> list[Definition]:
             continue
         parts = split_magic(cell.source)
         own = _in_cell(path, cell, parts, scope) if parts else in_code(path, cell, scope)
+        own += [] if parts else _too_low(path, cell)
         for one in own:
             one.id, one.source, one.record = cell.id, cell.source, cell.metadata.get(KEY)
         found += own
     return found
+
+
+def _too_low(path: Path, cell: Cell) -> list[Definition]:
+    """Tell of a cell whose magic has something above it: IPython refuses it when it is run."""
+    match = _TOO_LOW.search(cell.source)
+    if match is None or cell.source.lstrip().startswith("%%"):
+        return []
+    with suppress(SyntaxError):
+        # It stands in a text.
+        parse_code(cell.source)
+        return []
+    line = cell.source.count("\n", 0, match.start()) + 1
+    message = "%%envd_build has to be the first line of its cell; put what is above it elsewhere"
+    return [Definition(path, cell.number, line, "", error=CellError(Problem("", message)))]
 
 
 def _in_cell(path: Path, cell: Cell, parts: tuple[str, str, int], scope: Scope) -> list[Definition]:

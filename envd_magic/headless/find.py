@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import detect_encoding
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.errors import CellError, EnvdMagicError, FileError
@@ -266,8 +267,14 @@ def read_text(path: Path) -> str:
         If it is none.
     """
     try:
-        return read_file(path, _LARGEST).decode("utf-8")
+        content = read_file(path, _LARGEST)
+        # A Python file names its encoding in a comment.
+        lines = iter(content.splitlines(keepends=True)[:2])
+        named = detect_encoding(lambda: next(lines, b""))[0] if path.suffix == ".py" else "utf-8"
+        return content.decode(named)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SyntaxError as error:
+        raise FileError(f"{path}: is no Python: {error}") from error
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: is not UTF-8, at byte {error.start}") from error

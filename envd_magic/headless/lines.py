@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from envd_magic.records.notebook import Cell
 
 _CELL_MAGIC = re.compile(r"\s*%%\w")
-# Cell magics whose body runs as if it stood there alone.
-_AROUND = re.compile(r"\A\s*%%(?:time|capture|prun)\b.*")
+#: A line of a cell magic whose body runs as if it stood there alone.
+AROUND = r"\s*%%(?:time|capture|prun)\b.*"
+_AROUND = re.compile(rf"\A{AROUND}")
 _BUILD_LINE = re.compile(r"\s*(?:\w+\s*=\s*)?%?envd\s+build\b")
 _SETTING = re.compile(r"\s*EnvdMagic\.(\w+)\s*=(.*)", re.DOTALL)
 # IPython goes over all of a cell again for each magic in it, and some of its patterns read a line

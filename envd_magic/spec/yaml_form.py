@@ -63,6 +63,11 @@ def specs_from_yaml(text: str) -> Specs:
             items = tuple((f"[{number}]", _spec(item)) for number, item in enumerate(node.value))
             return Specs(items, "list")
         return Specs((("", _spec(node)),))
+    except yaml.composer.ComposerError as error:
+        if "single document" in str(error):
+            message = "There are several YAML documents; a list in one makes several images"
+            raise CellError(Problem("", message)) from error
+        raise CellError(Problem("", f"The cell is no YAML of an ImageSpec: {error}")) from error
     except yaml.YAMLError as error:
         message = f"The cell is no YAML of an ImageSpec: {error}"
         raise CellError(Problem("", message)) from error
