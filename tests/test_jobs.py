@@ -8,7 +8,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from flytekit import ImageSpec
 
+from envd_magic.interactive.jobs import Jobs
+from envd_magic.pipeline.options import Options
+from envd_magic.pipeline.stop import Stop
+from envd_magic.spec.several import Specs
 from envd_magic.view.lines import plain
 
 from .gates import Gates, gates
@@ -454,6 +459,23 @@ def test_settings_are_part_of_what_a_variable_means(notebook: Kernel) -> None:
 
 
 # Without an engine.
+
+
+class _Interrupted:
+    """A shell in which an interrupt comes before a build has been shown."""
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_build_that_is_interrupted_before_it_is_shown_has_ended(in_background: bool) -> None:
+    jobs = Jobs(_Interrupted())
+    job = jobs.make(Specs((("", ImageSpec(name="a")),)), Options(), Stop(), None)
+    (jobs.start if in_background else jobs.run)(job, quiet=False, tail=1)
+    assert job.state == "stopped"
+    assert job.ended.is_set()
+    assert not jobs.running()
 
 
 def test_engine_that_is_not_there_is_told_in_a_line(notebook: Kernel) -> None:

@@ -164,19 +164,21 @@ class Jobs:
         """Build here and now; the job has what goes wrong."""
         hint = "the stop button (■) ends it"
         turns = Turns()
-        for _, spec in job.specs.items:
-            screen = choose_screen(self._shell, hint)
-            # Made now, so that it is in this cell, or shown in its turn.
-            placed = job.is_several and isinstance(screen, NotebookScreen)
-            if job.is_several and not placed:
-                screen = turns.take(self._shell, hint)
-            viewer = Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name)
-            job.viewers.append(viewer)
-            if placed and not quiet:
-                viewer.show()
-        _prepare(job, keep=job.is_several)
-        if job.error is None:
-            _build(job, self._bind, turns.show)
+        # An interrupt may come before there is anything to see.
+        with _ending(job, last=True):
+            for _, spec in job.specs.items:
+                screen = choose_screen(self._shell, hint)
+                # Made now, so that it is in this cell, or shown in its turn.
+                placed = job.is_several and isinstance(screen, NotebookScreen)
+                if job.is_several and not placed:
+                    screen = turns.take(self._shell, hint)
+                viewer = Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name)
+                job.viewers.append(viewer)
+                if placed and not quiet:
+                    viewer.show()
+            _prepare(job, keep=job.is_several)
+            if job.error is None:
+                _build(job, self._bind, turns.show)
 
     def start(self, job: Job, *, quiet: bool, tail: int, screen: Screen | None = None) -> None:
         """Build on a thread, shown on a screen or else in the cell that runs now.
@@ -185,15 +187,16 @@ class Jobs:
         ended, and has the error.
         """
         hint = f"%envd cancel {job.number} ends it"
-        for _, spec in job.specs.items:
-            shown = screen or NotebookScreen(self._shell, hint)
-            viewer = Viewer(shown, tail, spec.name)
-            # Made now, so that it is in this cell.
-            viewer.show()
-            if quiet:
-                viewer.screen = QuietScreen(shown)
-            job.viewers.append(viewer)
-        _prepare(job, keep=True)
+        with _ending(job, last=False):
+            for _, spec in job.specs.items:
+                shown = screen or NotebookScreen(self._shell, hint)
+                viewer = Viewer(shown, tail, spec.name)
+                # Made now, so that it is in this cell.
+                viewer.show()
+                if quiet:
+                    viewer.screen = QuietScreen(shown)
+                job.viewers.append(viewer)
+            _prepare(job, keep=True)
         if job.error is not None:
             return
         job.thread = threading.Thread(
@@ -342,7 +345,7 @@ def _ending(job: Job, *, last: bool) -> Iterator[None]:
     except BaseException as error:  # noqa: BLE001 - kept for whoever waits, and raised there
         job.error = error
         # What still waits is seen to wait only where all have a place from the start.
-        for viewer, (_, spec) in zip(job.viewers, job.specs.items, strict=True):
+        for viewer, (_, spec) in zip(job.viewers, job.specs.items, strict=False):
             if viewer.shown and not viewer.finished:
                 viewer.finish(stopped_card(None, spec.name))
     finally:
