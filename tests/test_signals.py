@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from .processes import MARK, marked, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Seconds for a start on a machine that has much to do.
 _PATIENCE = 120
@@ -122,3 +122,22 @@ def test_builds_that_nobody_reads_on_are_not_told_to_be_well(gate: Gates, tmp_pa
     gate.open("one")
     assert started.process.wait(timeout=30) == 130
     assert until(lambda: started.left() == []) < 5
+
+
+@pytest.mark.parametrize("more", [["-j1"], ["-j2", "--json"]])
+def test_output_on_a_full_disk_stops_no_build_and_is_told(
+    gate: Gates, tmp_path: Path, more: list[str]
+) -> None:
+    paths = [
+        write(tmp_path / f"{name}.ipynb", f"%%envd_build {name}\n{gate.spec(name)}")
+        for name in ("one", "two")[: len(more)]
+    ]
+    for path in paths:
+        gate.open(path.stem)
+    words = [sys.executable, "-m", "envd_magic", "build", *more, *map(str, paths)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    told = "error: the output cannot be written to: No space left on device"
+    assert done.stderr == f"{len(paths)} built\n{told}\n"
+    assert all(b'"spec_hash"' in path.read_bytes() for path in paths)

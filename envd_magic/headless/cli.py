@@ -14,7 +14,7 @@ import click
 from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless import apart, contexts
-from envd_magic.headless.say import say
+from envd_magic.headless.say import lasting_output, say
 from envd_magic.shell import interrupts_raise
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         # A signal that ends the process does so after this, when all is tidied up.
-        with interrupts_raise():
+        with interrupts_raise(), lasting_output(FOUND):
             try:
                 return super().invoke(ctx)
             except FileError as error:
