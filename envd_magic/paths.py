@@ -45,7 +45,11 @@ def upload_folder() -> Path:
 
 def _private(name: str, default: str) -> Path:
     own = os.environ.get(HOME_VARIABLE)
-    path = Path(own, name) if own else Path(default)
+    path = Path(own).expanduser() / name if own else Path(default)
+    if not path.is_absolute():
+        raise EnvdMagicError(
+            f"{HOME_VARIABLE}: {own!r} is no absolute path: builds work in folders of their own"
+        )
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

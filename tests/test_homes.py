@@ -11,12 +11,15 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from flytekit import ImageSpec
 
-from envd_magic import BuildError, BuildInterrupted, ContextError, build
+from envd_magic import BuildError, BuildInterrupted, ContextError, EnvdMagicError, build
 from envd_magic.engine.client import Engine
+from envd_magic.engine.configs import ConfigServer
 from envd_magic.envd.home import open_home
 from envd_magic.envd.program import find_envd
+from envd_magic.paths import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -226,3 +229,31 @@ def test_dockers_variables_count_before_its_current_context(
     docker_context(home, "lab", lab.docker_host)
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     assert Engine().environment()["DOCKER_HOST"] == f"unix://{home}/gone.sock"
+
+
+@pytest.mark.parametrize(("home", "place"), [("a/b", None), ("~/a", "a/cache")])
+def test_home_of_ours_is_one_place_wherever_a_build_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, place: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ENVD_MAGIC_HOME", home)
+    if place is None:
+        with pytest.raises(EnvdMagicError, match="ENVD_MAGIC_HOME: 'a/b' is no absolute path"):
+            cache_folder()
+    else:
+        assert cache_folder() == tmp_path / place
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_settings_of_base_images_are_told_in_a_process_that_was_forked() -> None:
+    server = ConfigServer()
+    server.publish({}, "linux/amd64")
+    child = os.fork()
+    if child == 0:
+        place, _, name = server.publish({}, "linux/amd64", "x").partition("/")
+        url = f"http://{place}/v2/{name.removesuffix(':base')}/manifests/base"
+        try:
+            os._exit(0 if requests.get(url, timeout=20).ok else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ from flytekit import ImageSpec
 
 import envd_magic
 from envd_magic import SpecError, build, plan
+from envd_magic.engine.client import Engine
 from envd_magic.forecast.diff import diff_specs
 from envd_magic.recipe.compose import Base, compose
 from envd_magic.recipe.mistakes import mistake
@@ -116,6 +119,22 @@ def test_without_an_engine_the_steps_are_told_and_the_cache_is_not_known(
     found = plan(ImageSpec(name="planned", packages=["six"], base_image=lab.base_image))
     assert step(found, "packages").forecast == "unknown"
     assert any("cannot be known" in note for note in found.notes)
+
+
+@pytest.mark.timeout(30)
+def test_an_engine_whose_clock_is_behind_is_not_waited_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab
+    with closing(Engine()) as engine:
+        before = engine.last_prune()
+        clock = time.time
+        monkeypatch.setattr(time, "time", lambda: clock() + 3600)
+        after = engine.last_prune()
+    # By this machine's clock, as all that is remembered.
+    assert (before is None) is (after is None)
+    if before is not None and after is not None:
+        assert after - before == pytest.approx(3600, abs=5)
 
 
 def test_nothing_is_built_or_left(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import pytest
+import requests
 from flytekit import ImageSpec
 
 from envd_magic import BaseImageError, EngineError, PushError, build, last_result
@@ -277,6 +278,19 @@ def test_a_repository_that_the_first_push_makes_is_no_reason_to_build_nothing(
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Gone:
+    """An engine that has ended."""
+
+    @property
+    def api(self) -> None:
+        raise requests.ConnectionError("refused")
+
+
+def test_an_engine_that_ends_before_the_index_is_pushed_is_told() -> None:
+    with pytest.raises(PushError, match="the Docker engine does not answer"):
+        push_index("localhost:5000/a:1", {}, engine=_Gone())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kept", ["password", "token", "wrong"])

@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -28,6 +29,8 @@ OLDEST_API = (1, 40)
 _KNOWN: dict[Address, tuple[str, float]] = {}
 _HOLDS = 60.0
 
+# Seconds: clocks that are nearer are taken for one, since an engine tells whole seconds.
+_APART = 2.0
 # Bytes: a prune that took less took no step's result, but somebody's copies of build folders.
 _SMALL = 1_000_000
 
@@ -125,7 +128,7 @@ class Engine:
         return self._identity
 
     def last_prune(self, ours: Collection[str] = ()) -> float | None:
-        """Give when its build cache was thrown away last, in seconds since 1970, if it knows.
+        """Give when its build cache was thrown away last, by this machine's clock, if it knows.
 
         Parameters
         ----------
@@ -139,7 +142,8 @@ class Engine:
         """
         # It remembers a few hundred events, and waits for more until the time that it is given.
         with explained("ask for the engine's events"):
-            told = self.api.events(since=0, until=int(time.time()), decode=True)
+            now = self._now()
+            told = self.api.events(since=0, until=int(now), decode=True)
             found = [
                 one["time"]
                 for one in told
@@ -148,7 +152,14 @@ class Engine:
                 and (took := one["Actor"]["Attributes"].get("reclaimed", "")) not in ours
                 and (not took.isdigit() or int(took) >= _SMALL)
             ]
-        return max(found, default=None)
+        apart = time.time() - now
+        return max(found) + (apart if abs(apart) > _APART else 0.0) if found else None
+
+    def _now(self) -> float:
+        """Give the time by the engine's clock: asked for events until later, it waits for them."""
+        answer = self.api._get(self.api._url("/_ping"))  # noqa: SLF001 - its header is not told
+        told = answer.headers.get("Date")
+        return parsedate_to_datetime(told).timestamp() if told else time.time()
 
     def here(self) -> Address:
         """Give the address that programs on this machine can use, until :meth:`close`."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import socket
 import threading
@@ -41,6 +42,7 @@ class ConfigServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
+        self._process = 0
         self._manifests: dict[str, bytes] = {}
         self._blobs: dict[str, bytes] = {}
 
@@ -48,8 +50,9 @@ class ConfigServer:
     def address(self) -> str:
         """Host and port."""
         with self._lock:
-            if self._server is None:
-                self._server = self._start()
+            # A process that was forked has the server, and not the thread that answers.
+            if self._server is None or self._process != os.getpid():
+                self._server, self._process = self._start(), os.getpid()
             return f"127.0.0.1:{self._server.server_address[1]}"
 
     def publish(

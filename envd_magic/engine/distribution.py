@@ -14,6 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from envd_magic.engine import trust
+from envd_magic.engine.client import explained
 from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
@@ -85,8 +86,11 @@ class Repository:
         self._session = requests.Session()
         # Nobody's, until the registry asks: requests would take one out of ~/.netrc.
         self._session.auth = lambda request: request
+        known = None
+        if engine is not None:
+            with explained(doing, error):
+                known = engine.api.info().get("RegistryConfig")
         try:
-            known = engine.api.info().get("RegistryConfig") if engine is not None else None
             found = trust.trust_in(self._registry, config, known)
             if found.authorities or found.client:
                 self._session.mount("https://", _Certificates(found))
