@@ -64,6 +64,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     (made.site / "copied.py").touch()
     (made.site / "-roken-1.0.dist-info").mkdir()
     (made.site / "-roken-1.0.dist-info" / "METADATA").write_text("Name:\nVersion")
+    # What an upgrade left that was cut off, and a version that no requirement can name.
+    (made.site / "twice.py").touch()
+    for version in ("1.0", "2.0"):
+        (made.site / f"twice-{version}.dist-info").mkdir()
+        about = f"Name: twice\nVersion: {version}\n"
+        (made.site / f"twice-{version}.dist-info" / "METADATA").write_text(about)
+        (made.site / f"twice-{version}.dist-info" / "RECORD").write_text("twice.py,,\n")
+    (made.site / "odd.py").touch()
+    (made.site / "odd-x.dist-info").mkdir()
+    (made.site / "odd-x.dist-info" / "METADATA").write_text("Name: odd\nVersion: not.a.version\n")
+    (made.site / "odd-x.dist-info" / "RECORD").write_text("odd.py,,\n")
     # A version of the same name that comes later on the path.
     (outside / "plain-0.1.dist-info").mkdir()
     (outside / "plain-0.1.dist-info" / "METADATA").write_text("Name: plain\nVersion: 0.1\n")
@@ -73,7 +84,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 CELLS = (
     "import plain, local_cu, ns.one\nfrom ns import two, three",
     "import edited\nimport from_git\nimport from_folder\nimport from_wheel",
-    "import by_path\nimport half\nimport copied",
+    "import by_path\nimport half\nimport copied\nimport twice, odd",
     "import beside\nimport not_here",
 )
 
@@ -99,6 +110,8 @@ def test_odd_installs_are_told_apart_and_never_guessed(
         "from-folder is left out: installed from a folder;": 1,
         "from-wheel is left out: installed from a file, from_wheel-1.0-py3-none-any.whl": 1,
         "by_path is in a folder on Python's path: copy or": 1,
+        "twice is left out: its folder has records of 1.0 and 2.0, and which one": 1,
+        "odd is left out: no requirement can name its version, 'not.a.version'": 1,
         "half is installed, and no distribution lists it": 1,
         "copied is installed, and no distribution lists it": 1,
         "beside is a file or folder here": 1,

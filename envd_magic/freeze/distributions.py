@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from envd_magic.freeze.places import owner_by_folder
 from envd_magic.spec.secrets import Secrets
@@ -85,23 +86,49 @@ def installed() -> dict[str, Dist]:
     """Give all distributions of this interpreter, by their canonical names."""
     return {
         key: Dist(
-            one.metadata["Name"], one.version, special(one), frozenset(_needs(one)), _folder(one)
+            one.metadata["Name"],
+            one.version,
+            _twice(one, others) or special(one),
+            frozenset(_needs(one)),
+            _folder(one),
         )
-        for key, one in _distributions().items()
+        for key, (one, *others) in _every().items()
     }
 
 
 def _distributions() -> dict[str, metadata.Distribution]:
-    found: dict[str, metadata.Distribution] = {}
+    return {key: found[0] for key, found in _every().items()}
+
+
+def _every() -> dict[str, list[metadata.Distribution]]:
+    """Give all distributions by name; the first one on the path is what is imported."""
+    found: dict[str, list[metadata.Distribution]] = {}
     for one in metadata.distributions():
         try:
             name, version = one.metadata["Name"], one.metadata["Version"]
         except (FileNotFoundError, KeyError, TypeError, UnicodeDecodeError):
             continue  # what a broken removal left
         if name and version:
-            # The first one on the path is what is imported.
-            found.setdefault(str(canonicalize_name(name)), one)
+            found.setdefault(str(canonicalize_name(name)), []).append(one)
     return found
+
+
+def _twice(one: metadata.Distribution, others: Iterable[metadata.Distribution]) -> str:
+    """Say that a folder has records of several versions, as an upgrade that was cut off leaves."""
+    place = getattr(one, "_path", None)
+    beside = {other.version for other in others if _parent(other) == _parent(one)} - {one.version}
+    if place is None or not beside:
+        return ""
+    versions = " and ".join(sorted({one.version, *beside}))
+    name = one.metadata["Name"]
+    return (
+        f"its folder has records of {versions}, and which one is there is not known; "
+        f"pip install --force-reinstall {name} mends that"
+    )
+
+
+def _parent(one: metadata.Distribution) -> Path:
+    return Path(str(getattr(one, "_path", ""))).parent
 
 
 def _needs(one: metadata.Distribution) -> Iterable[str]:
@@ -119,6 +146,11 @@ _EDITABLE = "installed from a folder as editable; source_root or copy can take i
 
 def special(one: metadata.Distribution) -> str:
     """Say how a distribution came here, if not from an index: "" if it did."""
+    try:
+        Version(one.metadata["Version"])
+        Requirement(one.metadata["Name"])
+    except (InvalidVersion, InvalidRequirement):
+        return f"no requirement can name its version, {one.metadata['Version']!r}"
     if (one.read_text("INSTALLER") or "").strip() == "conda":
         # It writes the folders of its own build there.
         return ""

@@ -103,7 +103,12 @@ def in_code(path: Path, cell: Cell, scope: Scope) -> list[Definition]:
 
 def _setting(match: re.Match[str], scope: Scope, at: Position, whole: bool) -> Any:  # noqa: FBT001
     """Give what a line of ``%config`` sets, or why that is not known."""
+    from envd_magic.interactive.settings import DEFAULTS
+    from envd_magic.spec.names import unknown
+
     shown = f"`%config {match[0]}` (cell {at[0]})"
+    if match[1] not in DEFAULTS:
+        return CellError(Problem("", f"{shown}: {unknown('setting', match[1], DEFAULTS)}"))
     try:
         value = scope.evaluate(_expression(match[2]), at)
     except NotLiteralError as error:

@@ -34,7 +34,7 @@ def plan_heading(plan: Plan) -> str:
     unknown = sum(step.forecast not in (RUNS, CACHED) for step in steps)
     told = [f"{running} of {len(steps)} steps run"]
     if unknown:
-        told = [f"{len(steps)} steps; what is cached is not known"]
+        told = [f"{len(steps)} step{'s'[: len(steps) != 1]}; what is cached is not known"]
     if plan.seconds is not None:
         told.append(f"about {duration(plan.seconds)}")
     return f"Plan: {plan.image}: {', '.join(told)}"
