@@ -40,6 +40,18 @@ def import_flytekit(shell: Any) -> None:
     shell.__dict__.update(kept)
 
 
+def is_interrupt(error: SystemExit) -> bool:
+    """Is an exit flytekit's answer to an interrupt? It is, while flytekit is being imported."""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        # flytekit.core.context_manager.FlyteContextManager.initialize
+        if code.co_name == "main_signal_handler" and "flytekit" in code.co_filename:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 class _Once:
     """A handler of interrupts: one raises, and one that comes soon after it was heard already.
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from envd_magic import BuildError
+from envd_magic.errors import FileError
 from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.options import Options
+from envd_magic.records.recording import write_lines
 
+from .gates import gates
 from .lab.process import run
+from .notebooks import run as run_command
+from .notebooks import write
 from .own import own_engine
 from .users import User, log_text
 from .users import user as user  # noqa: PLC0414 - fixtures
@@ -110,3 +116,34 @@ def test_full_disk_of_all_that_is_kept_stops_no_build(
         assert any(f"the log ends here, {kept}" in warning for warning in result.warnings)
         (kept / "full").unlink()
         assert _FULL not in "".join(user.build("echo after").warnings)
+
+
+def test_full_disks_of_this_machine_are_told_with_what_names_another_place(
+    envd_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gates").mkdir()
+    (tmp_path / "big.bin").write_bytes(bytes(1 << 20))
+    with gates(tmp_path / "gates", envd_home) as gate, small(tmp_path / "small", "256k") as place:
+        spec = gate.spec("full", ", copy=['big.bin']")
+        path = write(tmp_path / "a.ipynb", f"%%envd_build full\n{spec}")
+        with monkeypatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(place))
+            told = run_command("build", path).stdout
+            assert not list(place.glob("envd_magic*"))
+        assert f"the build folder {place}/envd_magic-build-" in told
+        assert f"cannot be written: {_FULL}" in told
+        assert "export TMPDIR=" in told
+        with pytest.raises(OSError, match=_FULL):
+            fill(place / "full")
+        monkeypatch.setenv("ENVD_MAGIC_HOME", str(place / "home"))
+        told = run_command("build", path).stdout
+        assert f"cannot be written to: {_FULL}" in told
+        assert "export ENVD_MAGIC_HOME=" in told
+
+
+def test_recording_on_a_full_disk_is_told_and_leaves_no_half_of_one(tmp_path: Path) -> None:
+    with small(tmp_path / "small", "64k") as place:
+        target = place / "a.jsonl"
+        with pytest.raises(FileError, match=f"cannot be written: {_FULL}"):
+            write_lines(target, ["x" * 4096] * 100)
+        assert list(place.iterdir()) == []

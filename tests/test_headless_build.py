@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,47 @@ def test_a_file_that_is_no_notebook_ends_it_with_2(tmp_path: Path) -> None:
     (tmp_path / "a.ipynb").write_text("{}")
     result = run("build", tmp_path / "a.ipynb")
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_recording_for_no_folder_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    result = run("build", "--record", tmp_path / "none" / "a.jsonl", path)
+    assert result.exit_code == 2
+    assert f"there is no folder {tmp_path / 'none'}" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_current_folder_that_is_no_more_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = run("build", path)
+    assert result.exit_code == 2
+    assert "the current folder is no more" in result.stderr
+
+
+def test_an_interrupt_that_flytekit_answers_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flytekit.core.context_manager import FlyteContextManager
+
+    def interrupted(_paths: object) -> None:
+        before = signal.getsignal(signal.SIGINT)
+        # As its import does, and whoever begins anew.
+        FlyteContextManager.initialize()
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    monkeypatch.setattr("envd_magic.headless.find.files_of", interrupted)
+    result = run("build", write(tmp_path / "a.ipynb", f"%%envd_build\n{SPEC}"))
+    assert result.exit_code == 130
+    assert result.stderr == "Stopped\n"
 
 
 def test_cells_that_only_show_are_not_built(tmp_path: Path) -> None:

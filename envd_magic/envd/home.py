@@ -8,6 +8,7 @@ a home is complete before it gets its name and is never switched after.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -31,7 +32,7 @@ from envd_magic.envd.contexts import (
 )
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import ContextError
-from envd_magic.paths import cache_folder, write_whole
+from envd_magic.paths import cache_folder, unusable, write_whole
 from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
@@ -308,6 +309,9 @@ def _envd(program: Program, home: Path, *words: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ContextError(f"envd {' '.join(words)} failed: {error}") from error
     if done.returncode != 0:
+        if os.strerror(errno.ENOSPC).lower() in done.stderr.lower():
+            # envd writes nowhere else.
+            raise unusable(home, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         raise ContextError(f"envd {' '.join(words)} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
 

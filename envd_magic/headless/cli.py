@@ -15,7 +15,7 @@ from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless import apart, contexts
 from envd_magic.headless.say import lasting_output, say
-from envd_magic.shell import interrupts_raise
+from envd_magic.shell import interrupts_raise, is_interrupt
 
 if TYPE_CHECKING:
     from envd_magic.headless.find import Source
@@ -69,12 +69,15 @@ class _Group(click.Group):
         # A signal that ends the process does so after this, when all is tidied up.
         with interrupts_raise(), lasting_output(FOUND):
             try:
+                _look_around()
                 return super().invoke(ctx)
             except FileError as error:
                 _fail(error, USAGE)
             except EnvdMagicError as error:
                 _fail(error, FOUND)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemExit) as error:
+                if isinstance(error, SystemExit) and not is_interrupt(error):
+                    raise
                 # A terminal that was closed takes nothing.
                 with suppress(OSError):
                     say("Stopped", err=True)
@@ -84,6 +87,13 @@ class _Group(click.Group):
                 sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
                 # Builds have ended before their end.
                 sys.exit(STOPPED if ctx.invoked_subcommand == "build" else OK)
+
+
+def _look_around() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise FileError("the current folder is no more; change to one that is there") from error
 
 
 def _fail(error: Exception, code: int) -> None:

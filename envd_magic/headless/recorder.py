@@ -132,10 +132,12 @@ def recordings_saver(target: Path | None, tasks: Sequence[Task]) -> Callable[[Ta
     Raises
     ------
     FileError
-        If it is a file, and there are several builds.
+        If it is a file, and there are several builds; or in a folder that is not there.
     """
     if target is None:
         return lambda _task: None
+    if not target.resolve().parent.is_dir():
+        raise FileError(f"--record {target}: there is no folder {target.resolve().parent}")
     if len(tasks) > 1 and not target.is_dir():
         raise FileError(
             f"--record {target}: {len(tasks)} images are built, and a recording is of one; name a "

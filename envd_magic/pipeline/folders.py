@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from envd_magic.recipe.model import FileEntry, Recipe
 
+# What is wrong with the place that is written to, and not with the file that is copied.
+_OUR_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PREFIX = "envd_magic-build-"
 _WITH_FILES, _WITHOUT = "files", "no-files"
 
@@ -53,6 +56,8 @@ class BuildFolder:
             try:
                 entry.place(place)
             except OSError as error:
+                if error.errno in _OUR_DISK:
+                    raise _unwritten(self.parent, error) from error
                 field = FIELD_OF[name.partition("/")[0]]
                 why = f"cannot be copied: {error.strerror or error}"
                 raise SpecError(Problem(field, why, str(entry.source or name))) from error
@@ -70,16 +75,20 @@ class BuildFolder:
             around.mkdir(mode=0o700, exist_ok=True)
             return recipe.write(around).parent
         except OSError as error:
-            why = error.strerror or error
-            raise EnvdMagicError(
-                f"The build folder {around} cannot be written: {why}. TMPDIR can name another place"
-            ) from error
+            raise _unwritten(around, error) from error
 
     def close(self) -> None:
         """Delete it."""
         if self._parent is not None:
             self._parent.cleanup()
             self._parent = None
+
+
+def _unwritten(folder: Path, error: OSError) -> EnvdMagicError:
+    why = error.strerror or error
+    return EnvdMagicError(
+        f"The build folder {folder} cannot be written: {why}. TMPDIR can name another place"
+    )
 
 
 def write_recipe(recipe: Recipe) -> Path:

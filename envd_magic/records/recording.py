@@ -235,6 +235,10 @@ def write_lines(target: Path, lines: Iterable[str]) -> None:
             for line in lines:
                 file.write(line.encode())
     except OSError as error:
+        # Half a recording is none; what is no file of its own, as a pipe, stays.
+        with suppress(OSError):
+            if target.is_file() and not target.is_symlink():
+                target.unlink()
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 

@@ -151,3 +151,11 @@ def other_home(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> I
         f"let another folder hold what envd_magic keeps, in place of {groups(match)['what']}",
         command="export ENVD_MAGIC_HOME=…",
     )
+
+
+def other_temporary(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Write the folders of builds elsewhere."""
+    yield Fix(
+        f"let builds be written elsewhere than to {groups(match)['what']}",
+        command="export TMPDIR=…",
+    )

@@ -106,18 +106,25 @@ RULES: tuple[Rule, ...] = (
         (machine.start_again,),
     ),
     Rule(
+        "folder-forbidden",
+        r"(?<!\S)(?P<what>/\S+) cannot be written to: (?P<why>[^\n.]+)",
+        "{what} cannot be written to: {why}",
+        nowhere,
+        (machine.other_home,),
+    ),
+    Rule(
+        "folder-forbidden",
+        r"The build folder (?P<what>/\S+) cannot be written: (?P<why>[^\n.]+)",
+        "the build folder {what} cannot be written: {why}",
+        nowhere,
+        (machine.other_temporary,),
+    ),
+    Rule(
         "disk-full",
         r"[Nn]o space left on device",
         "the disk of the engine, or of the folder that this writes to, is full",
         nowhere,
         (machine.make_room,),
         certain=False,
-    ),
-    Rule(
-        "folder-forbidden",
-        r"(?<!\S)(?P<what>/\S+) cannot be written to: (?P<why>[^\n.]+)",
-        "{what} cannot be written to: {why}",
-        nowhere,
-        (machine.other_home,),
     ),
 )
