@@ -96,6 +96,10 @@ def program(_: Bench) -> ImageSpec:
     return ImageSpec(name="fixed", commands=["true", "zip -v"])
 
 
+def folder_above(_: Bench) -> ImageSpec:
+    return ImageSpec(name="fixed", commands=["true", "date | tee /opt/tools/built.txt"])
+
+
 def program_name(_: Bench) -> ImageSpec:
     return ImageSpec(name="fixed", commands=["pyhton --version"])
 
@@ -143,6 +147,7 @@ _CASES: dict[Callable[[Bench], ImageSpec], str] = {
     debian_name: "apt_packages",
     program: "commands",
     program_name: "commands",
+    folder_above: "commands",
     script: "commands",
     file_left_out: "commands",
     path_misspelt: "copy",

@@ -35,6 +35,19 @@ _TOOLS = {
     "cuda": "CUDA",
     "base_image": "the base image",
 }
+# https://tldp.org/LDP/abs/html/exitcodes.html; above 128 they are signals'.
+_EXITS = {
+    124: "the time that `timeout` gave it was up",
+    126: "what it names cannot be run",
+    132: "SIGILL: it is built for another processor",
+    134: "SIGABRT: it gave up by itself",
+    135: "SIGBUS: what it read was cut short",
+    136: "SIGFPE: it divided by zero",
+    139: "SIGSEGV: compiled code crashed",
+    141: "SIGPIPE: what reads its output had ended",
+    143: "SIGTERM: it was ended from outside",
+    153: "SIGXFSZ: a file became larger than it may be",
+}
 # A line that looks like a reason.
 _TELLING = re.compile(
     r"\b(?:errors?|fatal|fail(?:ed|ure)?|cannot|can't|could not|denied|refused|not found|no such|"
@@ -119,7 +132,7 @@ def _words(view: View, match: re.Match[str], place: Place) -> dict[str, str]:
     problems = view.failure.problems
     words = {
         "item": place.item or "what is asked for",
-        "code": str(view.exit_code),
+        "code": _exit_code(view.exit_code),
         "base": view.base,
         "registry": view.registry,
         "host": host_of(view, match, place) or "the index",
@@ -141,6 +154,12 @@ def _words(view: View, match: re.Match[str], place: Place) -> dict[str, str]:
         asked = {python for _, python in ignored_versions(match)}
         words["wanted"] = " or ".join(sorted(asked)) or said["asks"]
     return words
+
+
+def _exit_code(code: int | None) -> str:
+    """Give an exit code, with what it means where shells agree on that."""
+    meaning = _EXITS.get(code or 0)
+    return f"{code} ({meaning})" if meaning else str(code)
 
 
 def _short(text: str, most: int) -> str:

@@ -19,6 +19,7 @@ from envd_magic.spec.requirements import Line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from envd_magic.diagnosis.rule import PlaceOf
     from envd_magic.diagnosis.view import View
 
 _NAME = r"[A-Za-z0-9][\w.\-]*"
@@ -212,6 +213,37 @@ def debian_name(view: View, match: re.Match[str]) -> Place | None:
 def command(view: View, _: re.Match[str]) -> Place:
     """Take the command that failed."""
     return view.command
+
+
+def of_program(*programs: str) -> PlaceOf:
+    """Take the command that failed, where it runs one of some programs."""
+    called = re.compile(rf"(?<![\w./-])(?:{'|'.join(programs)})(?![\w-])")
+
+    def place(view: View, _: re.Match[str]) -> Place | None:
+        return view.command if called.search(view.command.item or "") else None
+
+    return place
+
+
+def target(view: View, match: re.Match[str]) -> Place | None:
+    """Take the command that failed, where the pattern's ``what`` is what it writes to."""
+    said, place = match["what"], view.command
+    if re.search(r": (?:cannot|failed to) (?!open)", match[0]):
+        return place
+    return place if (place.item or "").rstrip().endswith(said) else None
+
+
+def redirected(view: View, match: re.Match[str]) -> Place | None:
+    """Take the command that failed, where its output goes to the pattern's ``what``."""
+    own = re.escape(match["what"])
+    return view.command if re.search(rf">[>|]?\s*['\"]?{own}", view.command.item or "") else None
+
+
+def unpacked(view: View, match: re.Match[str]) -> Place | None:
+    """Take the command that failed, where tar puts files into the pattern's ``what``."""
+    own = re.escape(match["what"])
+    called = rf"(?:-C|--directory)[\s=]*['\"]?{own}"
+    return view.command if re.search(called, view.command.item or "") else None
 
 
 def command_with(view: View, match: re.Match[str]) -> Place:

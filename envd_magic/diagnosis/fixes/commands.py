@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.fixes.common import add_debian, close, find_below
-from envd_magic.diagnosis.kept import debian, python
+from envd_magic.diagnosis.kept import debian, programs, python
 from envd_magic.diagnosis.kept.libraries import shared_library_package
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
@@ -65,10 +66,10 @@ _USUAL = [
 def close_program(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take the program that was probably meant."""
     name = groups(match)["what"]
-    known = debian.PROGRAMS.get(name) or python.PROGRAMS.get(name)
+    known = programs.PROGRAMS.get(name) or python.PROGRAMS.get(name)
     if place.item is None or known or "/" in name or not isinstance(place.at, int):
         return
-    for one in close(name, [*_USUAL, *python.PROGRAMS, *debian.PROGRAMS], 1, _ALIKE):
+    for one in close(name, [*_USUAL, *python.PROGRAMS, *programs.PROGRAMS], 1, _ALIKE):
         change = Change(place.field, "rewrite", [name, one], place.at)
         yield Fix(f"write {one} in place of {name}", (change,))
 
@@ -181,14 +182,49 @@ def copy_folder(view: View, match: re.Match[str], place: Place, ask: Ask) -> Ite
         yield Fix(f"add the folder that becomes {what} to copy, as it lands below /root")
 
 
-def add_library(_view: View, match: re.Match[str], _place: Place, ask: Ask) -> Iterator[Fix]:
+def make_parents(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Let mkdir make the folders above too, and be content with what is there."""
+    if changes := _renamed(place, "mkdir ", "mkdir -p "):
+        yield Fix("write mkdir -p, which makes the folders above too", changes)
+
+
+def make_folder(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Make the folder of what the command writes before."""
+    what = match["what"]
+    folder = what.rstrip("/") if what.endswith("/") else str(PurePosixPath(what).parent)
+    yield from _before(place, f"mkdir -p {shlex.quote(folder)}", f"make the folder {folder} before")
+
+
+def make_this_folder(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Make the folder itself before."""
+    folder = match["what"]
+    yield from _before(place, f"mkdir -p {shlex.quote(folder)}", f"make the folder {folder} before")
+
+
+def make_user(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Make the user before."""
+    name = groups(match)["what"]
+    yield from _before(place, f"useradd --create-home {name}", f"make the user {name} before")
+
+
+def _before(place: Place, command: str, text: str) -> Iterator[Fix]:
+    """Run something before a command."""
+    if place.item is not None and isinstance(place.at, int):
+        change = Change(place.field, "replace", f"{command} && {place.item}", place.at)
+        yield Fix(text, (change,))
+
+
+def add_library(view: View, match: re.Match[str], _place: Place, ask: Ask) -> Iterator[Fix]:
     """Install what has the shared library."""
     library = match["library"]
     package, known = shared_library_package(library), ask.debian()
     if package and known and package not in known:
         # Names that were changed for a new ABI have something behind the version.
         package = next(iter(sorted(one for one in known if one.startswith(package))), None)
-    if package:
+    if package == "libgl1" and any("opencv" in (one.item or "") for one in view.requirements()):
+        # OpenCV's wheels want both, and tell of one at a time.
+        yield add_debian([package, "libglib2.0-0"])
+    elif package:
         yield add_debian([package])
     else:
         yield Fix(

@@ -90,7 +90,7 @@ RULES: tuple[Rule, ...] = (
         r"Permission denied|(?<!\S)(?P<what4>\S+): Permission denied|[Pp]ermission denied",
         "the command may not use {what}",
         places.command,
-        (commands.run_with_shell, commands.make_executable),
+        (commands.run_with_shell, commands.make_executable, commands.try_it),
     ),
     Rule(
         "memory-short",
@@ -169,6 +169,57 @@ RULES: tuple[Rule, ...] = (
         (machine.network,),
     ),
     Rule(
+        "user-missing",
+        rf"invalid (?:user|group): {_OPEN}(?P<what>[\w.-]+)(?::[\w.-]*)?{_CLOSE}$|"
+        rf"\buser {_OPEN}?(?P<what2>[\w.-]+){_CLOSE}? does not exist|"
+        rf"{_OPEN}(?P<what3>[\w.-]+){_CLOSE}: no such user$|"
+        rf"unknown user:? {_OPEN}?(?P<what4>[\w.-]+)",
+        "the image has no user or group '{what}'",
+        places.of_program("chown", "chgrp", "su", "sudo", "id", "install", "runuser", "setpriv"),
+        (commands.make_user,),
+    ),
+    Rule(
+        "folder-missing",
+        rf"^mkdir: cannot create directory {_OPEN}(?P<what>[^'\"\u2019\n]+){_CLOSE}: "
+        r"No such file or directory$",
+        "there is no folder in which mkdir could make '{what}'",
+        places.command,
+        (commands.make_parents,),
+    ),
+    Rule(
+        "already-there",
+        rf"^mkdir: cannot create directory {_OPEN}(?P<what>[^'\"\u2019\n]+){_CLOSE}: File exists$",
+        "'{what}' is in the image already",
+        places.command,
+        (commands.make_parents,),
+    ),
+    Rule(
+        "folder-missing",
+        r"^(?:cp|mv|ln|install|touch|tee|split): "
+        r"(?:(?:cannot|failed to) (?:create|move|touch|open)[^\n/'\"\u2018]*)?"
+        rf"{_OPEN}?(?P<what>/[^'\"\u2019\n:]+/[^'\"\u2019\n:]*){_CLOSE}?: "
+        r"(?:No such file or directory|Not a directory)$",
+        "there is no folder for '{what}' in the image",
+        places.target,
+        (commands.make_folder,),
+    ),
+    Rule(
+        "folder-missing",
+        r"^tar: (?P<what>\S+): Cannot open: No such file or directory$",
+        "there is no folder '{what}' in the image, into which tar is to put files",
+        places.unpacked,
+        (commands.make_this_folder,),
+    ),
+    Rule(
+        "folder-missing",
+        r"^(?:bash|sh|/bin/bash|/bin/sh): (?:-c: )?(?:line )?(?:\d+: )?"
+        r"(?:cannot create )?(?P<what>/[^\n:]+/[^\n:]+): (?:No such file or directory|"
+        r"Directory nonexistent)$",
+        "there is no folder for '{what}' in the image",
+        places.redirected,
+        (commands.make_folder,),
+    ),
+    Rule(
         "folder-missing",
         r"(?:\bcd: |can't cd to )(?P<what>[\w./@+-]+)(?:: No such file or directory|$)",
         "there is no folder '{what}' in the image",
@@ -214,6 +265,15 @@ RULES: tuple[Rule, ...] = (
         "command-failed",
         r"^(?P<what>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)(?:: [^\n]+)?)$"
         r"(?![\s\S]*^Traceback)",
+        "the command ended with exit code {code}: {what}",
+        places.command,
+        (commands.try_it,),
+    ),
+    # What a program says last, as programs say it, is why it ended.
+    Rule(
+        "command-failed",
+        r"^(?P<what>(?!(?i:warning|info|debug|note|hint)\b)[\w./+-]+: \S[^\n]*)\n"
+        r"(?:\(command [^\n]+\)\n)?[^\n]*\Z",
         "the command ended with exit code {code}: {what}",
         places.command,
         (commands.try_it,),

@@ -1,0 +1,147 @@
+"""Why a command failed: what shells and programs say last, and what helps."""
+
+from __future__ import annotations
+
+import pytest
+from flytekit import ImageSpec
+
+from envd_magic.diagnosis.diagnose import diagnose
+from envd_magic.diagnosis.edits import fixed
+from envd_magic.diagnosis.model import Diagnosis, Failure
+
+_TRY = "try the command by hand; what is installed before it is not in the base image"
+
+
+def found(command: str, *lines: str, code: int = 1) -> Diagnosis:
+    """Diagnose a command that failed behind one that did not."""
+    said = (*lines, f"(command 2 of 2 ended with exit code {code})")
+    message = f"The step 'run 2 commands' failed (exit code {code})"
+    failure = Failure(("BuildError",), message, "Building", "run", "commands", said)
+    spec = ImageSpec(name="x", commands=["true", command])
+    one = diagnose(spec, failure)
+    assert (one.field, one.item) == ("commands", command)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "kind", "meant"),
+    [
+        (
+            "mkdir /opt/app/data",
+            "mkdir: cannot create directory '/opt/app/data': No such file or directory",
+            "folder-missing",
+            "mkdir -p /opt/app/data",
+        ),
+        (
+            "mkdir /etc",
+            "mkdir: cannot create directory \u2018/etc\u2019: File exists",
+            "already-there",
+            "mkdir -p /etc",
+        ),
+        (
+            "echo x > /opt/no/file.txt",
+            "bash: line 12: /opt/no/file.txt: No such file or directory",
+            "folder-missing",
+            "mkdir -p /opt/no && echo x > /opt/no/file.txt",
+        ),
+        (
+            "date | tee /var/none/x.log",
+            "tee: /var/none/x.log: No such file or directory",
+            "folder-missing",
+            "mkdir -p /var/none && date | tee /var/none/x.log",
+        ),
+        (
+            "touch /srv/a/b",
+            "touch: cannot touch '/srv/a/b': No such file or directory",
+            "folder-missing",
+            "mkdir -p /srv/a && touch /srv/a/b",
+        ),
+        (
+            "cp /etc/passwd /opt/q/",
+            "cp: cannot create regular file '/opt/q/': Not a directory",
+            "folder-missing",
+            "mkdir -p /opt/q && cp /etc/passwd /opt/q/",
+        ),
+        (
+            "ln -s /bin/sh /opt/tools/sh",
+            "ln: failed to create symbolic link '/opt/tools/sh': No such file or directory",
+            "folder-missing",
+            "mkdir -p /opt/tools && ln -s /bin/sh /opt/tools/sh",
+        ),
+        (
+            "tar -xf /root/a.tar -C /opt/zz",
+            "tar: /opt/zz: Cannot open: No such file or directory",
+            "folder-missing",
+            "mkdir -p /opt/zz && tar -xf /root/a.tar -C /opt/zz",
+        ),
+        (
+            "chown -R app:app /root",
+            "chown: invalid user: \u2018app:app\u2019",
+            "user-missing",
+            "useradd --create-home app && chown -R app:app /root",
+        ),
+        (
+            "su app -c true",
+            "su: user app does not exist or the user entry does not contain all of it",
+            "user-missing",
+            "useradd --create-home app && su app -c true",
+        ),
+    ],
+)
+def test_what_is_missing_is_made_before(command: str, line: str, kind: str, meant: str) -> None:
+    one = found(command, "working", line)
+    assert one.kind == kind
+    spec = ImageSpec(name="x", commands=["true", command])
+    assert fixed(spec, one.fixes[0]).commands == ["true", meant]
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("cp /etc/none /opt/x", "cp: cannot stat '/etc/none': No such file or directory"),
+        ("cat /data/in.csv > /n", "cat: /data/in.csv: No such file or directory"),
+        ("tar -xf /a/b.tar", "tar: /a/b.tar: Cannot open: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_read_is_not_made(command: str, line: str) -> None:
+    assert found(command, line).kind == "file-missing"
+
+
+def test_what_a_program_says_last_is_in_the_sentence() -> None:
+    one = found("useradd root", "useradd: user 'root' already exists", code=9)
+    assert one.cause == ("the command ended with exit code 9: useradd: user 'root' already exists")
+    assert [fix.text for fix in one.fixes] == [_TRY]
+
+
+@pytest.mark.parametrize("line", ["all is well", "WARNING: old pip", "note: take care"])
+def test_what_is_no_reason_is_not_in_the_sentence(line: str) -> None:
+    assert found("grep -q x /y", line).cause == "the command ended with exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        (124, "the time that `timeout` gave it was up"),
+        (134, "SIGABRT: it gave up by itself"),
+        (139, "SIGSEGV: compiled code crashed"),
+        (153, "SIGXFSZ: a file became larger than it may be"),
+    ],
+)
+def test_what_an_exit_code_means_is_told(code: int, meaning: str) -> None:
+    assert found("./run", code=code).cause == (
+        f"the command ended with exit code {code} ({meaning})"
+    )
+
+
+def test_a_file_that_may_not_be_run_leaves_something_to_try() -> None:
+    one = found("/etc/passwd", "bash: line 4: /etc/passwd: Permission denied", code=126)
+    assert one.kind == "permission-denied"
+    assert [fix.text for fix in one.fixes] == [_TRY]
+
+
+def test_what_opencv_wants_is_told_at_once() -> None:
+    line = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+    failure = Failure(("BuildError",), "failed", "Building", "run", "commands", (line,))
+    spec = ImageSpec(name="x", packages=["opencv-python"], commands=["python -c 'import cv2'"])
+    made = fixed(spec, diagnose(spec, failure).fixes[0])
+    assert made.apt_packages == ["libgl1", "libglib2.0-0"]
