@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+
+from envd_magic.engine.catalog import built_images
 
 from .kernels import Kernel, kernel
 
@@ -152,3 +155,22 @@ def test_images_are_offered_for_completion(notebook: Kernel) -> None:
     code = f"%envd images commands-{MARK}"
     matches = client.complete(code, reply=True, timeout=30)["content"]["matches"]
     assert f"commands-{MARK}" in matches
+
+
+def test_an_image_whose_build_has_not_ended_is_neither_listed_nor_removed() -> None:
+    def image(number: int, *names: str) -> dict[str, object]:
+        return {"Id": f"sha256:{number}", "RepoTags": [*names], "Size": 1, "Created": number}
+
+    found = [
+        image(3, "envd_magic-build:at-work"),
+        image(2, "envd_magic-build:ends-now", "trainer:b"),
+        image(1, "<none>:<none>"),
+        image(0),
+    ]
+    engine = SimpleNamespace(api=SimpleNamespace(images=lambda filters: found if filters else None))
+    images = built_images(engine)  # type: ignore[arg-type]
+    assert [(one.id, one.names) for one in images] == [
+        ("sha256:2", ("trainer:b",)),
+        ("sha256:1", ()),
+        ("sha256:0", ()),
+    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.engine.images import RECIPE_LABEL
+from envd_magic.engine.images import BUILDS, RECIPE_LABEL
 from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _IN_USE = 409
+# How engines name what has no name.
+_NONE = ["<none>:<none>"]
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,18 @@ def built_images(engine: Engine, name: str | None = None) -> list[BuiltImage]:
     with explained("list the images"):
         found = engine.api.images(filters={"label": RECIPE_LABEL})
     images = [
-        BuiltImage(
-            id=item["Id"],
-            names=tuple(tag for tag in item.get("RepoTags") or () if tag != "<none>:<none>"),
-            size=item["Size"],
-            created=item["Created"],
-        )
+        BuiltImage(item["Id"], tuple(filter(_is_final, tags)), item["Size"], item["Created"])
         for item in found
+        # What has private names alone is a build's that has not ended.
+        if not (tags := item.get("RepoTags") or ()) or any(map(_is_final, tags)) or tags == _NONE
     ]
     if name is not None:
         images = [image for image in images if any(_is_of(tag, name) for tag in image.names)]
     return sorted(images, key=lambda image: image.created, reverse=True)
+
+
+def _is_final(tag: str) -> bool:
+    return not tag.startswith(f"{BUILDS}:") and tag not in _NONE
 
 
 def _is_of(tag: str, name: str) -> bool:

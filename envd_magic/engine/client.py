@@ -142,8 +142,8 @@ class Engine:
         """
         # It remembers a few hundred events, and waits for more until the time that it is given.
         with explained("ask for the engine's events"):
-            now = self._now()
-            told = self.api.events(since=0, until=int(now), decode=True)
+            ahead = self._ahead()
+            told = self.api.events(since=0, until=int(time.time() - ahead), decode=True)
             found = [
                 one["time"]
                 for one in told
@@ -152,14 +152,19 @@ class Engine:
                 and (took := one["Actor"]["Attributes"].get("reclaimed", "")) not in ours
                 and (not took.isdigit() or int(took) >= _SMALL)
             ]
-        apart = time.time() - now
-        return max(found) + (apart if abs(apart) > _APART else 0.0) if found else None
+        return max(found) + ahead if found else None
 
-    def _now(self) -> float:
-        """Give the time by the engine's clock: asked for events until later, it waits for them."""
+    def _ahead(self) -> float:
+        """Give the seconds that this machine's clock is ahead of the engine's.
+
+        Asked for events until a time that is yet to come, an engine waits for it.
+        """
+        before = time.time()
         answer = self.api._get(self.api._url("/_ping"))  # noqa: SLF001 - its header is not told
+        after = time.time()
         told = answer.headers.get("Date")
-        return parsedate_to_datetime(told).timestamp() if told else time.time()
+        theirs = parsedate_to_datetime(told).timestamp() if told else before
+        return 0.0 if before - _APART < theirs < after + _APART else after - theirs
 
     def here(self) -> Address:
         """Give the address that programs on this machine can use, until :meth:`close`."""
