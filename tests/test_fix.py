@@ -10,9 +10,16 @@ from flytekit import ImageSpec
 from IPython.core.error import UsageError
 
 from envd_magic.diagnosis.edits import difference, fixed
+from envd_magic.diagnosis.fixes.machine import make_room
 from envd_magic.diagnosis.model import Change, Diagnosis, Fix
 from envd_magic.diagnosis.rewrite import NotFoundError, rewritten
 from envd_magic.errors import SpecError
+from envd_magic.interactive.commands import COMMANDS
+from envd_magic.interactive.fixing import fixed_cell
+from envd_magic.interactive.jobs import Job, Origin
+from envd_magic.pipeline.options import Options
+from envd_magic.pipeline.stop import Stop
+from envd_magic.spec.several import Specs
 
 from .shells import shell
 
@@ -176,6 +183,26 @@ def test_a_cell_is_changed_where_the_fix_is_and_nowhere_else(
     text: str, change: Change, expected: str
 ) -> None:
     assert rewritten(text, [change]) == expected
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x0c", "\x85", "\x1c", "\r"])
+def test_lines_of_a_cell_are_counted_as_python_counts_them(end: str) -> None:
+    cell = f"'''a{end}b'''\nspec = 1\nImageSpec(packages=['attrs'])"
+    assert rewritten(cell, [Change("packages", "add", "six")]) == cell.replace(
+        "'attrs'", "'attrs', 'six'"
+    )
+    computed = f"'''a{end}b'''\nimport copy\ncopy.copy(spec)"
+    job = Job(1, Specs((("", SPEC),)), Options(), Stop(), origin=Origin("", computed))
+    assert "import copy" in fixed_cell(job, Fix("", (TYPO,)))
+
+
+def test_what_is_offered_to_be_run_in_a_notebook_is_a_line_that_can_be_run() -> None:
+    nothing: Any = None
+    offered = [fix.command for fix in make_room(nothing, nothing, nothing, nothing)]
+    lines = [line.split(maxsplit=2) for line in offered if line.startswith("%envd ")]
+    assert lines
+    for _, name, options in lines:
+        assert COMMANDS[name].parser().parse_line(options)
 
 
 def test_one_of_several_specs_is_changed() -> None:

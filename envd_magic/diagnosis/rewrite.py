@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.diagnosis.edits import changed_value
 from envd_magic.spec.fields import BY_NAME
+from envd_magic.spec.reading import code_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +98,7 @@ class _Source:
         self.text = text
         # Places in the tree count bytes.
         self._lines = [0]
-        for line in text.splitlines(keepends=True):
+        for line in code_lines(text):
             self._lines.append(self._lines[-1] + len(line))
 
     def call(self, number: int) -> ast.expr | None:

@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 
 from envd_magic.interactive.choose import is_name
 from envd_magic.interactive.options import MagicParser, count
+from envd_magic.spec.reading import code_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -151,7 +152,7 @@ def _last_expression(cell: str) -> tuple[str, str]:
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
         return "", ""
-    lines = cell.splitlines(keepends=True)
+    lines = code_lines(cell)
     before = "".join(lines[: last.lineno - 1]).strip("\n")
     return (f"{before}\n" if before else ""), ast.get_source_segment(cell, last.value) or ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import codecs
 import os
+import re
 import stat
 from contextlib import suppress
 from functools import cache
@@ -19,6 +20,7 @@ _DEEPEST = 150
 _LONGEST = 4 << 20
 # A file of text that is larger is none of those that are read here.
 _LARGEST = 64 << 20
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 # The longer first: UTF-32's begins as UTF-16's.
 _MARKS = (
@@ -107,6 +109,11 @@ def decoded(content: bytes) -> str:
         if content.startswith(mark):
             return content.decode(encoding)
     return content.decode("utf-8")
+
+
+def code_lines(text: str) -> list[str]:
+    """Give the lines of a text, with their ends, as Python counts them: `splitlines` knows more."""
+    return _LINE.findall(text)
 
 
 def parse_code(text: str, name: str = "<unknown>") -> ast.Module:

@@ -134,7 +134,9 @@ def make_executable(view: View, match: re.Match[str], _place: Place, _ask: Ask) 
     """Make a copied file executable, where it is copied from."""
     what = groups(match).get("what", "")
     if found := _copied(view, what):
-        yield Fix("make the file executable before it is copied", command=f"chmod +x {found}")
+        yield Fix(
+            "make the file executable before it is copied", command=f"chmod +x {shlex.quote(found)}"
+        )
 
 
 def _copied(view: View, target: str) -> str | None:
@@ -275,14 +277,15 @@ def unix_lines(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Ite
     what = groups(match).get("what", "")
     if "/" not in what and place.item:
         what = next((word for word in place.item.split() if word.startswith("/root/")), what)
+    command = "sed -i 's/\\r$//'"
     if found := _copied(view, what):
         yield Fix(
-            f"let the lines of {found} end as Unix ends them", command=f"sed -i 's/\\r$//' {found}"
+            f"let the lines of {found} end as Unix ends them",
+            command=f"{command} {shlex.quote(found)}",
         )
     elif what and place.item and isinstance(place.at, int):
-        change = Change(
-            place.field, "replace", f"sed -i 's/\\r$//' {what} && {place.item}", place.at
-        )
+        first = f"{command} {shlex.quote(what)} && {place.item}"
+        change = Change(place.field, "replace", first, place.at)
         yield Fix(f"let the lines of {what} end as Unix ends them, before it runs", (change,))
 
 

@@ -111,7 +111,7 @@ def start_builder(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -
 def make_room(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
     """Make room in the engine."""
     yield Fix("make room in the engine", command="docker builder prune && docker image prune")
-    yield Fix("remove images that were built before", command="%envd images --older-than 14d")
+    yield Fix("remove images that were built before", command="%envd images --older-than 14")
 
 
 def memory(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,8 @@ def hash_again(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
         yield Fix(
             "make the file anew, if what the index has now is what you want; a hash that changed "
             "may mean that somebody changed the package",
-            command=f"pip-compile --generate-hashes --output-file {path} requirements.in",
+            command="pip-compile --generate-hashes --output-file "
+            f"{shlex.quote(str(path))} requirements.in",
         )
 
 
