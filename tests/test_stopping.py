@@ -13,6 +13,7 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import BuildInterrupted, build, last_result
+from envd_magic.engine.client import Engine
 from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.options import Options
 from envd_magic.pipeline.stop import Stop
@@ -93,3 +94,26 @@ def test_stop_that_was_asked_before_the_build_ends_it_at_once(lab: Lab) -> None:
     with pytest.raises(BuildInterrupted):
         build_spec(ImageSpec(name="never", commands=["sleep 600"]), Options(stop=stop))
     assert time.monotonic() - began < _PATIENCE
+
+
+class _Answer:
+    raw = None
+
+
+def test_stop_is_heard_though_answers_come_just_then() -> None:
+    engine, over = Engine(), threading.Event()
+
+    def answers() -> None:
+        kept: list[_Answer] = []
+        while not over.is_set():
+            kept = [*kept[-50:], _Answer()]
+            engine._remember(kept[-1])  # noqa: SLF001 - as the SDK's hook does
+
+    thread = threading.Thread(target=answers)
+    thread.start()
+    try:
+        for _ in range(50_000):
+            engine.abort()
+    finally:
+        over.set()
+        thread.join()

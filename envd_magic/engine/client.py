@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
@@ -58,6 +59,8 @@ class Engine:
         self._address = address
         self._bridge: Bridge | None = None
         self._answers: WeakSet[Any] = WeakSet()
+        # Who stops a build aborts on another thread than the one that asks.
+        self._lock = threading.Lock()
 
     @property
     def address(self) -> Address:
@@ -184,14 +187,17 @@ class Engine:
 
     def abort(self) -> None:
         """End what the engine is telling, from another thread too; it gives up what it does."""
-        for answer in tuple(self._answers):
+        with self._lock:
+            answers = tuple(self._answers)
+        for answer in answers:
             connection = getattr(answer.raw, "connection", None)
             if (plug := getattr(connection, "sock", None)) is not None:
                 with suppress(OSError):
                     plug.shutdown(socket.SHUT_RDWR)
 
     def _remember(self, answer: Any, **_: object) -> None:
-        self._answers.add(answer)
+        with self._lock:
+            self._answers.add(answer)
 
     def close(self) -> None:
         """Close the connection; a push or a pull that is not at its end is given up."""
