@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from flytekit import ImageSpec
 
 from envd_magic.diagnosis.diagnose import diagnose
 from envd_magic.diagnosis.edits import fixed
 from envd_magic.diagnosis.model import Diagnosis, Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TRY = "try the command by hand; what is installed before it is not in the base image"
 
@@ -145,3 +150,50 @@ def test_what_opencv_wants_is_told_at_once() -> None:
     spec = ImageSpec(name="x", packages=["opencv-python"], commands=["python -c 'import cv2'"])
     made = fixed(spec, diagnose(spec, failure).fixes[0])
     assert made.apt_packages == ["libgl1", "libglib2.0-0"]
+
+
+def test_a_version_that_pip_does_not_find_in_a_command() -> None:
+    said = "ERROR: Could not find a version that satisfies the requirement six==99 "
+    one = found("pip install -q six==99 attrs", f"{said}(from versions: 1.16.0, 1.17.0)")
+    assert one.kind == "version-missing"
+    assert one.cause.endswith("no version of six that fits ==99; the index has 1.16.0, 1.17.0")
+    spec = ImageSpec(name="x", commands=["true", "pip install -q six==99 attrs"])
+    made = fixed(spec, one.fixes[0])
+    assert made.commands == ["true", "pip install -q six==1.17.0 attrs"]
+
+
+def test_a_module_that_is_here_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helpers.py").touch()
+    (tmp_path / "yaml").mkdir()
+    (tmp_path / "yaml" / "__init__.py").touch()
+    for name, copied in (("helpers", "helpers.py"), ("yaml.own", "yaml")):
+        one = found("python /root/app.py", f"ModuleNotFoundError: No module named '{name}'")
+        spec = ImageSpec(name="x", copy=["app.py"], commands=["true", "python /root/app.py"])
+        assert fixed(spec, one.fixes[0]).copy == ["app.py", copied]
+
+
+def test_a_quote_that_is_left_open_is_told() -> None:
+    line = "bash: -c: line 14: unexpected EOF while looking for matching `''"
+    assert "does not understand the command: unexpected EOF" in found("echo 'open", line).cause
+
+
+@pytest.mark.parametrize(
+    ("first", "text", "apt"),
+    [
+        ("#!/usr/bin/zsh -e", "add zsh to apt_packages", ["zsh"]),
+        ("#!/usr/bin/env -S ruby", "add ruby to apt_packages", ["ruby"]),
+        ("#!/opt/own/tool", "name a program that the image has in the first line of run", None),
+        ("#!/bin/bash\r", "let the lines of run end as Unix ends them", None),
+    ],
+)
+def test_the_first_line_of_a_script_tells_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, text: str, apt: list[str] | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").write_bytes(f"{first}\necho hi\n".encode())
+    line = "bash: line 3: /root/run: cannot execute: required file not found"
+    one = found("/root/run --all", line, code=127)
+    assert one.fixes[0].text.startswith(text)
+    spec = ImageSpec(name="x", commands=["true", "/root/run --all"])
+    assert fixed(spec, one.fixes[0]).apt_packages == apt

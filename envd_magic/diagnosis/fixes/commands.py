@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.fixes.common import add_debian, close, find_below
+from envd_magic.diagnosis.fixes.requirements import nearest
 from envd_magic.diagnosis.kept import debian, programs, python
 from envd_magic.diagnosis.kept.libraries import shared_library_package
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.view import groups
+from envd_magic.spec.reading import read_file
 from envd_magic.spec.requirement import requirement_name
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
     from envd_magic.diagnosis.ask import Ask
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Programs are many and their names short: less would be chance.
 _ALIKE = 0.78
+# Bytes of a script that are looked at.
+_LARGEST = 1 << 20
 _USUAL = [
     "awk",
     "bash",
@@ -109,10 +113,20 @@ def close_module(view: View, match: re.Match[str], place: Place, _ask: Ask) -> I
 def add_module(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
     """Install what has the module."""
     module = groups(match)["what"]
-    if distribution := python.module_distribution(module):
+    first = module.partition(".")[0]
+    own = next((one for one in (f"{first}.py", first) if _is_module(Path(one))), None)
+    if own:
+        # As `python /root/app.py` finds it, with /root first on its path.
+        yield Fix(f"add {own!r} to copy", (Change("copy", "add", own),))
+    elif distribution := python.module_distribution(module):
         yield _add_package(distribution)
     else:
         yield Fix(f"add the package that has the module {module} to packages, or its file to copy")
+
+
+def _is_module(path: Path) -> bool:
+    """Is it a module or a package of the user's?"""
+    return path.is_file() or (path / "__init__.py").is_file()
 
 
 def run_with_shell(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -244,6 +258,16 @@ def close_package(_view: View, match: re.Match[str], place: Place, _ask: Ask) ->
             yield Fix(f"write {one} in place of {name}", changes)
 
 
+def close_version(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take the version that is closest to the one that pip does not find."""
+    version = nearest(match["versions"], match["spec"])
+    for written in (match["what"], re.sub(r"(?<=\w)(?=[=<>!~])", " ", match["what"], count=1)):
+        new = f"{match['name']}=={version}"
+        if version and (changes := _renamed(place, written, new)):
+            yield Fix(f"write {new} in place of {written}, the closest there is", changes)
+            return
+
+
 def update_first(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Fetch the lists of packages before: base images have none."""
     for program in ("apt-get", "apt"):
@@ -272,13 +296,35 @@ def as_apt_package(_view: View, match: re.Match[str], _place: Place, _ask: Ask) 
     yield Fix(f"leave it to apt_packages: {match['what']!r} there, and not in the command")
 
 
+def add_interpreter(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Install what the first line of a script names, where the script is here."""
+    found = _copied(view, groups(match).get("what", ""))
+    try:
+        first = read_file(found, 1000, cut=True).split(b"\n")[0] if found else b""
+    except OSError:
+        return
+    words = first.decode("utf-8", "replace").removeprefix("#!").split()
+    named = [word for word in words if word.rpartition("/")[2] != "env" and word[:1] != "-"]
+    if not first.startswith(b"#!") or b"\r" in first or not named:
+        return
+    name = named[0].rpartition("/")[2]
+    if package := debian.program_package(name):
+        yield add_debian([package])
+    else:
+        yield Fix(f"name a program that the image has in the first line of {found}, not {named[0]}")
+    del place, ask
+
+
 def unix_lines(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """End the script's lines as Unix does, where it is copied from."""
     what = groups(match).get("what", "")
     if "/" not in what and place.item:
         what = next((word for word in place.item.split() if word.startswith("/root/")), what)
     command = "sed -i 's/\\r$//'"
-    if found := _copied(view, what):
+    found = _copied(view, what)
+    if found and b"\r" not in read_file(found, _LARGEST, cut=True):
+        return
+    if found:
         yield Fix(
             f"let the lines of {found} end as Unix ends them",
             command=f"{command} {shlex.quote(found)}",

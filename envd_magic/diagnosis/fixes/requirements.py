@@ -293,6 +293,12 @@ def close_version(view: View, match: re.Match[str], place: Place, ask: Ask) -> I
         yield instead(place, _with_specifier(place.item, ""), ", for the newest that fits")
 
 
+def nearest(listed: str, specifier: str) -> str | None:
+    """Give the version that is closest to what was asked for, of those that pip lists."""
+    best = _closest(_versions(one.strip() for one in listed.split(",")), specifier)
+    return None if best is None else str(best)
+
+
 def _of(name: str) -> str:
     """Give the version in the name of a wheel or a source distribution."""
     stem = re.sub(r"\.(whl|tar\.gz|zip|tar\.bz2)$", "", name)

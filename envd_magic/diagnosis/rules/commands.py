@@ -107,11 +107,19 @@ RULES: tuple[Rule, ...] = (
         (machine.memory,),
     ),
     Rule(
+        "version-missing",
+        r"satisfies the requirement (?P<what>(?P<name>[\w.-]+)(?:\[[^\]]*\])?(?P<spec>[^\s(;]*))"
+        r"[^\n]*\(from versions: (?P<versions>(?!none)[^)\n]+)\)",
+        "pip in this command finds no version of {name} that fits {spec}; the index has {near}",
+        places.command,
+        (commands.close_version, commands.try_it),
+    ),
+    Rule(
         "package-missing",
         r"No matching distribution found for (?P<what>\S+)",
         "pip in this command finds no '{what}'",
         places.command,
-        (commands.close_package,),
+        (commands.close_package, commands.try_it),
     ),
     Rule(
         "apt-package-missing",
@@ -141,7 +149,7 @@ RULES: tuple[Rule, ...] = (
         "{what} begins with a program that the image has not, or its lines end as Windows ends "
         "them",
         places.command,
-        (commands.unix_lines,),
+        (commands.add_interpreter, commands.unix_lines),
     ),
     Rule(
         "variable-missing",
@@ -256,7 +264,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-failed",
-        r"(?P<what>syntax error[^\n]*)",
+        r"(?P<what>syntax error[^\n]*|unexpected EOF while looking for matching [^\n]*)",
         "the shell does not understand the command: {what}",
         places.command,
         (commands.try_it,),
