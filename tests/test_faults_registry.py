@@ -9,12 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from flytekit import ImageSpec
 
 from envd_magic import BaseImageError, BuildInterrupted, EngineError, PushError
 from envd_magic.engine import images
 from envd_magic.engine.client import Engine
-from envd_magic.engine.passing import is_passing
+from envd_magic.engine.passing import TRIED, is_passing
 from envd_magic.engine.registry import push_index
+from envd_magic.pipeline.events import Phase, PhaseChanged
+from envd_magic.pipeline.explain import explain
+from envd_magic.pipeline.witness import Witness
+from envd_magic.spec.secrets import Secrets
 
 from .own import OwnRegistry, own_registry
 from .users import User, interrupt, log_text
@@ -165,6 +170,7 @@ def answering(status: int, body: bytes = b"") -> Iterator[tuple[str, list[str]]]
     [
         (500, b"", True),
         (503, b"", True),
+        (500, b'{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}', True),
         (429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}', True),
         (404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}', False),
         (403, b'{"errors":[{"code":"DENIED","message":"access denied"}]}', False),
@@ -191,3 +197,29 @@ def test_what_stays_is_asked_once(lab: Lab, user: User) -> None:
         user.build("true", base_image=f"{address}/x:1")
     assert "tried" not in str(caught.value)
     assert not tries()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "write tcp 127.0.0.1:5->127.0.0.1:6: write: broken pipe",
+        "received unexpected HTTP status: 500 Internal Server Error",
+        "expected HTTP 206 from byte range request",
+        "unknown: unknown error",
+        "unexpected EOF",
+    ],
+)
+def test_trouble_of_a_registry_is_not_told_as_one_of_the_engine(said: str) -> None:
+    """What an engine said of registries that cut connections and answered 500."""
+    told = f"Cannot do it with r.example/x:1: {said} ({TRIED})"
+    spec = ImageSpec(name="x", registry="r.example", base_image="r.example/x:1")
+    cases = {
+        "base-unreachable": (BaseImageError, Phase.BASE),
+        "push-unreachable": (PushError, Phase.PUSH),
+    }
+    for kind, (error, phase) in cases.items():
+        witness = Witness()
+        witness(PhaseChanged(phase, ""))
+        found = explain(error(told), spec, witness, Secrets())
+        assert found.kind == kind
+        assert "r.example" in found.cause

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.engine.passing import TRIED
+from envd_magic.engine.passing import TRIED, is_passing
 from envd_magic.engine.trust import is_denial, registry_of, with_advice
 from envd_magic.errors import BaseImageError, EngineError, PushError
 
@@ -27,6 +27,8 @@ MOST_DEPENDENCIES = 20
 RECIPE_LABEL = "io.github.envd-magic.recipe"
 #: Beside it: the digest of the layers that the build made.
 LAYERS_LABEL = "io.github.envd-magic.layers"
+# How an engine tells that it asks a registry again.
+_AGAIN = "Retrying"
 # Of an archive with nothing in it: what a commit adds on some engines.
 _EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
@@ -179,7 +181,7 @@ def base_image(
     try:
         pull(engine, name, platform, report, BaseImageError)
     except BaseImageError as error:
-        if found is None:
+        if found is None and not is_passing(str(error)):
             raise BaseImageError(
                 f"{error}\nbase_image: it is not in the engine either; check the name"
             ) from error
@@ -212,13 +214,16 @@ def pull(
     what = "the base image " if kind is BaseImageError else ""
     with explained(f"pull {what}{name}", kind, registry):
         seen: set[str] = set()
+        tried = ""
         events = engine.api.pull(*split_name(name), platform=platform, stream=True, decode=True)
         for event in events:
             if "error" in event:
                 said = with_advice(str(event["error"]), registry)
-                raise kind(f"Cannot pull {what}{name}: {said}")
+                raise kind(f"Cannot pull {what}{name}: {said}{tried}")
             status = f"{event.get('id', '')} {event.get('status', '')}".strip()
-            if status not in seen and "ing" not in event.get("status", ""):
+            again = event.get("status", "").startswith(_AGAIN)
+            tried = f" ({TRIED})" if again else tried
+            if status not in seen and (again or "ing" not in event.get("status", "")):
                 seen.add(status)
                 report(status)
 
@@ -367,7 +372,7 @@ def push(engine: Engine, name: str, report: Callable[[str], None]) -> str:
             if status and seen.get(layer) != status:
                 seen[layer] = status
                 report(f"{layer}: {status}" if layer else status)
-                if status.startswith("Retrying"):
+                if status.startswith(_AGAIN):
                     tried = f" ({TRIED})"
     if not digest:
         raise PushError(f"The registry took {name} but told no digest")

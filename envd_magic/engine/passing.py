@@ -14,6 +14,8 @@ _PASSING = re.compile(
     r"connection (?:refused|reset|timed out|aborted)|broken pipe|\bEOF\b|i/o timeout|"
     r"timed out|TLS handshake timeout|Client\.Timeout|deadline exceeded|no route to host|"
     r"network is unreachable|server misbehaving|temporary failure|too ?many ?requests|"
+    # A registry's own word for a trouble of its own, where the answer has JSON.
+    r": unknown: |"
     r"\b(?:status(?: code)?|HTTP(?: status)?):? (?:429|5\d\d)\b|"
     r": (?:429|5\d\d)\b|"
     r"\b5\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)",

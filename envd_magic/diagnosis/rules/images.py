@@ -10,13 +10,19 @@ from envd_magic.diagnosis.rule import Rule, of
 _UNREACHABLE = (
     r"(?P<why>no such host|connection refused|i/o timeout|network is unreachable|"
     r"no route to host|server misbehaving|connection reset|TLS handshake timeout|"
-    r"context deadline exceeded|Client\.Timeout|EOF|proxyconnect|connection timed out)"
+    r"context deadline exceeded|Client\.Timeout|EOF|proxyconnect|connection timed out|broken pipe)"
 )
 _LOGIN = (
     r"(?:no basic auth credentials|unauthorized|authentication required|access forbidden|"
     r"denied|\b401\b|403 Forbidden|incorrect username or password)"
 )
 _TLS = r"(?P<why>x509: [^\n\"]+|tls: [^\n\"]+|certificate [^\n\"]+)"
+_TROUBLE = (
+    r"(?P<why>expected HTTP 206 from byte range request|(?<=: )unknown: [^\n(]+|"
+    r"toomanyrequests[^\n(]*|unexpected EOF|"
+    r"\b5\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)|"
+    r"HTTP status: (?:429|5\d\d)[^\n(]*\b)"
+)
 _HTTP = r"server gave HTTP response to HTTPS client"
 
 BASE: tuple[Rule, ...] = (
@@ -85,6 +91,13 @@ BASE: tuple[Rule, ...] = (
         (images.close_image, images.check_registry),
     ),
     Rule(
+        "base-unreachable",
+        _TROUBLE,
+        "the registry {registry} has a trouble of its own ({why})",
+        places.base,
+        (images.check_registry,),
+    ),
+    Rule(
         "disk-full",
         r"no space left on device",
         "the engine's disk is full",
@@ -123,8 +136,15 @@ PUSH: tuple[Rule, ...] = (
     ),
     Rule(
         "push-unreachable",
-        rf"(?:dial tcp|lookup|Get \"|Head \"|proxyconnect)[^\n]*?{_UNREACHABLE}",
+        rf"(?:dial tcp|read tcp|write tcp|lookup|Get \"|Head \"|proxyconnect)[^\n]*?{_UNREACHABLE}",
         "the registry {registry} does not answer ({why})",
+        of("registry"),
+        (images.check_registry, images.without_registry),
+    ),
+    Rule(
+        "push-unreachable",
+        _TROUBLE,
+        "the registry {registry} has a trouble of its own ({why})",
         of("registry"),
         (images.check_registry, images.without_registry),
     ),
