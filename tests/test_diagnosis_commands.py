@@ -197,3 +197,31 @@ def test_the_first_line_of_a_script_tells_what_it_lacks(
     assert one.fixes[0].text.startswith(text)
     spec = ImageSpec(name="x", commands=["true", "/root/run --all"])
     assert fixed(spec, one.fixes[0]).apt_packages == apt
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "meant"),
+    [
+        ("sudo -E apt-get update && sudo ls", "sudo", "apt-get update && ls"),
+        ("RUN echo hi", "RUN", "echo hi"),
+    ],
+)
+def test_a_word_that_has_no_place_in_a_command(command: str, name: str, meant: str) -> None:
+    one = found(command, f"bash: line 4: {name}: command not found", code=127)
+    spec = ImageSpec(name="x", commands=["true", command])
+    assert fixed(spec, one.fixes[0]).commands == ["true", meant]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("yum", "install it with apt_packages"),
+        ("systemctl", "start it in the entrypoint"),
+        ("conda", "name its packages in conda_packages"),
+        ("COPY", "name the file in copy"),
+    ],
+)
+def test_a_program_that_builds_do_without(name: str, advice: str) -> None:
+    one = found(f"{name} x", f"bash: line 4: {name}: command not found", code=127)
+    assert one.fixes[0].text.startswith(advice)
+    assert len(one.fixes) == 1

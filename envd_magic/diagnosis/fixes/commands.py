@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 _ALIKE = 0.78
 # Bytes of a script that are looked at.
 _LARGEST = 1 << 20
+# Words that other files have before a command.
+_NEEDLESS = {
+    "sudo": ": commands run as root",
+    "RUN": ": a command stands by itself here, not as in a Dockerfile",
+}
+_SYSTEM = "install it with apt_packages: the base image is one of Debian or Ubuntu"
+_SERVICE = "start it in the entrypoint: while an image is built, no service runs"
+_OTHERWISE = {
+    **dict.fromkeys(("apk", "brew", "dnf", "microdnf", "pacman", "yum", "zypper"), _SYSTEM),
+    **dict.fromkeys(("initctl", "journalctl", "service", "systemctl"), _SERVICE),
+    **dict.fromkeys(("conda", "mamba", "micromamba"), "name its packages in conda_packages"),
+    **dict.fromkeys(("COPY", "ADD"), "name the file in copy"),
+    "ENV": "set the variable in env",
+}
 _USUAL = [
     "awk",
     "bash",
@@ -70,7 +84,7 @@ _USUAL = [
 def close_program(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Take the program that was probably meant."""
     name = groups(match)["what"]
-    known = programs.PROGRAMS.get(name) or python.PROGRAMS.get(name)
+    known = name in {**programs.PROGRAMS, **python.PROGRAMS, **_OTHERWISE, **_NEEDLESS}
     if place.item is None or known or "/" in name or not isinstance(place.at, int):
         return
     for one in close(name, [*_USUAL, *python.PROGRAMS, *programs.PROGRAMS], 1, _ALIKE):
@@ -78,9 +92,25 @@ def close_program(_view: View, match: re.Match[str], place: Place, _ask: Ask) ->
         yield Fix(f"write {one} in place of {name}", (change,))
 
 
+def other_way(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Do without a program that has no place in a build."""
+    name = groups(match)["what"]
+    why = _NEEDLESS.get(name)
+    words = re.compile(rf"(?<![\w./-]){re.escape(name)}\s+(?:-[EHn]+\s+)*")
+    found = words.findall(place.item or "")
+    if why and found and isinstance(place.at, int):
+        changed = words.sub("", place.item or "")
+        change = Change(place.field, "replace", changed, place.at)
+        yield Fix(f"leave {name} out{why}", (change,))
+    elif advice := _OTHERWISE.get(name):
+        yield Fix(advice)
+
+
 def add_program(_view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
     """Install what has the program."""
     name = groups(match)["what"].rpartition("/")[2]
+    if name in _OTHERWISE or name in _NEEDLESS:
+        return
     if package := debian.program_package(name):
         # Whatever fetches over HTTPS needs certificates.
         fetches = package in ("git", "curl", "wget")

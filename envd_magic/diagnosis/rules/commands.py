@@ -57,14 +57,14 @@ RULES: tuple[Rule, ...] = (
         r"(?:command )?not found",
         "the image has no program '{what}'",
         places.command_with,
-        (commands.close_program, commands.add_program),
+        (commands.other_way, commands.close_program, commands.add_program),
     ),
     Rule(
         "program-missing",
         rf"(?:/usr/bin/env|env): {_OPEN}?{_PROGRAM}{_CLOSE}?: No such file or directory",
         "the image has no program '{what}'",
         places.command_with,
-        (commands.close_program, commands.add_program),
+        (commands.other_way, commands.close_program, commands.add_program),
     ),
     Rule(
         "program-missing",
@@ -72,7 +72,7 @@ RULES: tuple[Rule, ...] = (
         r"exec: \"?(?P<what2>[\w.+-]+)\"?: executable file not found)",
         "the image has no program '{what}'",
         places.command,
-        (commands.add_program,),
+        (commands.other_way, commands.add_program),
     ),
     Rule(
         "module-missing",
