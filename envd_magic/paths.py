@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 
@@ -89,6 +91,24 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         if name is not None:
             Path(name).unlink(missing_ok=True)
+        raise unusable(path, error) from error
+
+
+def lock(file: int | IO[str], path: Path, *, wait: bool = True) -> None:
+    """Lock a file until it is closed, as the system locks (``flock``).
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody else has it locked, and that is not to be waited for.
+    EnvdMagicError
+        If files cannot be locked there, as in some network file systems.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError as error:
         raise unusable(path, error) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flytekit import ImageSpec
 
-from envd_magic import BuildError, BuildInterrupted
+from envd_magic import BuildError, BuildInterrupted, EnvdMagicError
+from envd_magic.envd.contexts import Context, add_context
 from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.flight import alone, sweep
 from envd_magic.pipeline.options import Options
@@ -91,6 +94,22 @@ def test_who_waits_goes_on_though_a_process_that_was_forked_has_the_file() -> No
             turn.made("its recipe")
         assert other.result(_PATIENCE) == "its recipe"
     os.close(forked)
+
+
+def test_files_that_cannot_be_locked_are_told(
+    envd_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    wanted = "No locks available. ENVD_MAGIC_HOME can name another folder"
+    with pytest.raises(EnvdMagicError, match=wanted), alone("nowhere", pytest.fail):
+        pass
+    with pytest.raises(EnvdMagicError, match=wanted):
+        add_context(Context("there", "moby-worker"), ())
+    for path in (envd_home / "cache/building").iterdir():
+        path.unlink()
 
 
 def test_others_are_not_waited_for(holder: subprocess.Popen[str]) -> None:

@@ -7,7 +7,6 @@ home alone. https://envd.tensorchord.ai/cli/cli_reference.html
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from envd_magic.engine.address import Address
 from envd_magic.engine.bridge import ssh_command
 from envd_magic.errors import ContextError, EngineError
-from envd_magic.paths import data_folder, unusable, write_whole
+from envd_magic.paths import data_folder, lock, unusable, write_whole
 from envd_magic.spec.names import unknown
 
 if TYPE_CHECKING:
@@ -296,5 +295,5 @@ def _locked() -> Iterator[None]:
     except OSError as error:
         raise unusable(path, error) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, path)
         yield

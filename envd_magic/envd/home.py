@@ -9,7 +9,6 @@ a home is complete before it gets its name and is never switched after.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -32,7 +31,7 @@ from envd_magic.envd.contexts import (
 )
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import ContextError
-from envd_magic.paths import cache_folder, unusable, write_whole
+from envd_magic.paths import cache_folder, lock, unusable, write_whole
 from envd_magic.spec.names import close
 
 if TYPE_CHECKING:
@@ -343,6 +342,7 @@ def _read(path: Path) -> bytes:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path = folder / "lock"
+    with path.open("w") as file:
+        lock(file, path)
         yield

@@ -14,7 +14,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from envd_magic.paths import cache_folder, unusable
+from envd_magic.errors import EnvdMagicError
+from envd_magic.paths import cache_folder, lock, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def alone(name: str, wait: Callable[[], None]) -> Iterator[Turn]:
     while True:
         handle = _open(path)
         try:
-            waited = _lock(handle, wait)
+            waited = _lock(handle, path, wait)
             if _is_at(handle, path):
                 os.ftruncate(handle, 0)
                 try:
@@ -91,7 +92,7 @@ def sweep() -> None:
     """Delete the files of builds whose process was killed, of images that nobody builds again."""
     for path in (cache_folder() / "building").glob("*"):
         # Somebody may delete it, or lock it, meanwhile.
-        with suppress(OSError):
+        with suppress(OSError, EnvdMagicError):
             if time.time() - path.stat().st_mtime > _OLD:
                 _delete(path)
 
@@ -99,7 +100,7 @@ def sweep() -> None:
 def _delete(path: Path) -> None:
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle, path, wait=False)
         if _is_at(handle, path):
             path.unlink()
     finally:
@@ -114,12 +115,12 @@ def _open(path: Path) -> int:
         raise unusable(path, error) from error
 
 
-def _lock(handle: int, wait: Callable[[], None]) -> bool:
+def _lock(handle: int, path: Path, wait: Callable[[], None]) -> bool:
     """Lock a file; tell whether somebody else had it."""
     waited = False
     while True:
         with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(handle, path, wait=False)
             return waited
         waited = True
         wait()
