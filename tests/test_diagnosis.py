@@ -340,3 +340,17 @@ def test_of_a_broken_file_another_version_is_taken_if_there_is_one(
         found = diagnose(spec, step_failed(line), Online(seconds=5))
     assert found.kind == "download-broken"
     assert found.fixes[0].text.startswith(first)
+
+
+def test_pip_names_who_does_not_go_together_though_the_conflict_is_deeper() -> None:
+    said = "ERROR: Cannot install free, loose and pinned because these package versions have "
+    lines = (
+        f"{said}conflicting dependencies.",
+        "The conflict is caused by:",
+        "    one 1.0 depends on core<2",
+        "    two 1.0 depends on core>=2",
+    )
+    spec = ImageSpec(name="a", packages=["other==1", "loose", "pinned[x]==1.0"])
+    found = diagnose(spec, step_failed(*lines))
+    assert (found.kind, found.item) == ("conflict", "pinned[x]==1.0")
+    assert found.fixes[0].changes == (Change("packages", "replace", "pinned[x]", 2),)

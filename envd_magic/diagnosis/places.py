@@ -187,7 +187,18 @@ def contested(view: View, match: re.Match[str]) -> Place | None:
     for who, _ in depends:
         if (place := asked_for(view, who)) is not None:
             return place
-    return asked[0] if asked else Place(view.failure.field, sure=False)
+    if asked:
+        return asked[0]
+    return next(_not_together(view), Place(view.failure.field, sure=False))
+
+
+def _not_together(view: View) -> Iterator[Place]:
+    """Give the requirements that pip cannot install together, the pinned ones first."""
+    said = re.search(r"^ERROR: Cannot install (.+) because these package", view.text, re.MULTILINE)
+    words = re.split(r", | and ", said[1]) if said else []
+    places = [view.requirement(re.split(r"[=<>!~\[; ]", word)[0]) for word in words]
+    found = [place for place in places if place is not None]
+    yield from sorted(found, key=lambda place: not re.search(r"[=<>~]=?", place.item or ""))
 
 
 def _said(place: Place, lines: str) -> bool:
