@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flytekit import ImageSpec
+from requests.exceptions import ReadTimeout
 
-from envd_magic import BuildInterrupted, build, last_result
-from envd_magic.engine.client import Engine
+from envd_magic import BuildInterrupted, EngineError, build, last_result
+from envd_magic.engine.client import Engine, explained
+from envd_magic.engine.passing import is_passing
 from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.options import Options
 from envd_magic.pipeline.stop import Stop
@@ -96,18 +99,18 @@ def test_stop_that_was_asked_before_the_build_ends_it_at_once(lab: Lab) -> None:
     assert time.monotonic() - began < _PATIENCE
 
 
-class _Answer:
-    raw = None
+class _Connection:
+    sock = None
 
 
 def test_stop_is_heard_though_answers_come_just_then() -> None:
     engine, over = Engine(), threading.Event()
 
     def answers() -> None:
-        kept: list[_Answer] = []
+        kept: list[_Connection] = []
         while not over.is_set():
-            kept = [*kept[-50:], _Answer()]
-            engine._remember(kept[-1])  # noqa: SLF001 - as the SDK's hook does
+            kept = [*kept[-50:], _Connection()]
+            engine._plugs.add(kept[-1])  # noqa: SLF001 - as the SDK does
 
     thread = threading.Thread(target=answers)
     thread.start()
@@ -117,3 +120,37 @@ def test_stop_is_heard_though_answers_come_just_then() -> None:
     finally:
         over.set()
         thread.join()
+
+
+def test_pull_from_a_registry_that_is_silent_is_given_up_when_another_thread_says_stop(
+    lab: Lab,
+) -> None:
+    assert lab
+    stop = Stop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def ask() -> None:
+            connection, _ = server.accept()
+            began.append(time.monotonic())
+            stop.ask()
+            ended.wait(_PATIENCE)
+            connection.close()
+
+        began: list[float] = []
+        ended = threading.Event()
+        asker = threading.Thread(target=ask)
+        asker.start()
+        base = f"localhost:{server.getsockname()[1]}/silent:1"
+        with pytest.raises(BuildInterrupted):
+            build_spec(ImageSpec(name="hangs", base_image=base), Options(force=True, stop=stop))
+        took = time.monotonic() - began[0]
+        ended.set()
+        asker.join()
+    assert took < _PATIENCE / 3
+
+
+def test_silence_of_a_registry_is_told_as_its_own() -> None:
+    with pytest.raises(EngineError) as caught, explained("pull x", registry="r.example"):
+        raise ReadTimeout("UnixHTTPConnectionPool(host='localhost'): Read timed out.")
+    assert str(caught.value) == "Cannot pull x: the registry r.example has been silent for too long"
+    assert not is_passing(str(caught.value))

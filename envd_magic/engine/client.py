@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from envd_magic.engine.address import Address, find_address, unreachable
 from envd_magic.engine.bridge import Bridge, ssh_bridge
-from envd_magic.engine.passing import ENGINE_GONE
+from envd_magic.engine.passing import ENGINE_GONE, SILENT
+from envd_magic.engine.plugs import Plugs
 from envd_magic.engine.trust import with_advice
 from envd_magic.errors import EngineError
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 # The longest that one answer of the engine may take, in seconds; pulls and builds answer in pieces.
 _TIMEOUT = 120
+# The same between two pieces of a pull: an engine says nothing while a registry does not.
+_SILENCE = 300
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
@@ -58,9 +58,7 @@ class Engine:
         self._identity = ""
         self._address = address
         self._bridge: Bridge | None = None
-        self._answers: WeakSet[Any] = WeakSet()
-        # Who stops a build aborts on another thread than the one that asks.
-        self._lock = threading.Lock()
+        self._plugs = Plugs()
 
     @property
     def address(self) -> Address:
@@ -108,7 +106,7 @@ class Engine:
                     "Update it, or name another engine."
                 )
             self._client, self._version = client, client.api_version
-            self._client.hooks["response"].append(self._remember)
+            self._plugs.watch(client)
         return self._client
 
     @property
@@ -187,17 +185,7 @@ class Engine:
 
     def abort(self) -> None:
         """End what the engine is telling, from another thread too; it gives up what it does."""
-        with self._lock:
-            answers = tuple(self._answers)
-        for answer in answers:
-            connection = getattr(answer.raw, "connection", None)
-            if (plug := getattr(connection, "sock", None)) is not None:
-                with suppress(OSError):
-                    plug.shutdown(socket.SHUT_RDWR)
-
-    def _remember(self, answer: Any, **_: object) -> None:
-        with self._lock:
-            self._answers.add(answer)
+        self._plugs.pull()
 
     def close(self) -> None:
         """Close the connection; a push or a pull that is not at its end is given up."""
@@ -223,6 +211,12 @@ def _connect(settings: dict[str, Any], version: str) -> Any:
         ) -> Any:
             own = self.verify if verify is None else verify
             return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+        def _post(self, url: str, **options: Any) -> Any:
+            # The SDK would wait for ever.
+            if url.endswith("/images/create"):
+                options["timeout"] = _SILENCE
+            return super()._post(url, **options)
 
     class OnePool(UnixHTTPAdapter):  # type: ignore[misc, unused-ignore]
         """Keeps connections for all URLs together, where the SDK has a pool for each URL."""
@@ -262,6 +256,8 @@ def explained(
     try:
         yield
     except (DockerException, RequestException, HTTPError, ConnectionError) as error:
+        if registry and "Read timed out" in str(error):
+            raise kind(f"Cannot {doing}: the registry {registry} {SILENT}") from error
         if not isinstance(error, DockerException):
             # The middle of a stream is read by urllib3 itself.
             raise kind(f"Cannot {doing}: {ENGINE_GONE}: {error}") from error

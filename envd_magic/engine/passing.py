@@ -8,6 +8,8 @@ import re
 ENGINE_GONE = "the Docker engine does not answer"
 #: What is said where the engine has tried by itself, for most of a minute.
 TRIED = "the engine has tried again and again"
+#: What is said where nothing came for minutes: nobody waits as long again.
+SILENT = "has been silent for too long"
 # As Go's net/http and the engine say it, and registries after
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes.
 _PASSING = re.compile(
@@ -25,6 +27,6 @@ _PASSING = re.compile(
 
 def is_passing(text: str) -> bool:
     """Is what was said a trouble with a registry that another try may not meet?"""
-    if ENGINE_GONE in text or TRIED in text:
+    if any(one in text for one in (ENGINE_GONE, TRIED, SILENT)):
         return False
     return _PASSING.search(text) is not None

@@ -19,7 +19,7 @@ _LOGIN = (
 _TLS = r"(?P<why>x509: [^\n\"]+|tls: [^\n\"]+|certificate [^\n\"]+)"
 _TROUBLE = (
     r"(?P<why>expected HTTP 206 from byte range request|(?<=: )unknown: [^\n(]+|"
-    r"toomanyrequests[^\n(]*|unexpected EOF|"
+    r"toomanyrequests[^\n(]*|unexpected EOF|silent for too long|"
     r"\b5\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)|"
     r"HTTP status: (?:429|5\d\d)[^\n(]*\b)"
 )
