@@ -121,6 +121,13 @@ def test_value_that_yaml_bends_is_told_with_what_was_written_and_its_line(
         assert "write it in quotes: '" in message
 
 
+def test_secret_that_yaml_bends_is_told_without_it() -> None:
+    with pytest.raises(SpecError) as caught:
+        specs_from_yaml("name: a\nenv:\n  API_TOKEN: 47114711")
+    assert "env['API_TOKEN']: YAML reads **** as a number" in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
 def test_all_bent_values_are_told_at_once() -> None:
     assert len(_refused("python_version: 3.10\nenv: {A: 1, B: yes}").splitlines()) == 3
 

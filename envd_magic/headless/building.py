@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.events import Event
     from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.result import BuildResult
+    from envd_magic.spec.secrets import Secrets
     from envd_magic.view.cards import Card
 
 # Fields whose paths, if any, are meant from the folder of the file.
@@ -215,6 +216,7 @@ def build_all(
 def _build(task: Task, listener: Callable[[Event], None]) -> None:
     """Build one image and keep what came of it."""
     seen: list[BuildResult] = []
+    secrets: Secrets | None = None
 
     def listen(event: Event) -> None:
         from envd_magic.pipeline.events import Finished
@@ -235,6 +237,8 @@ def _build(task: Task, listener: Callable[[Event], None]) -> None:
         )
         with _IN_FOLDER, inside(task.folder):
             prepared = prepare(task.spec)
+            # Files that are secret are found from there alone.
+            secrets = prepared.secrets
         with closing(prepared):
             task.result = build_prepared(prepared, options)
         task.card = result_card(task.result)
@@ -244,4 +248,4 @@ def _build(task: Task, listener: Callable[[Event], None]) -> None:
         # The last one told of may be a base spec's, which was built.
         own = seen[-1] if seen and seen[-1].status not in ENDED_WELL else None
         task.result = own
-        task.card = failure_card(error, task.spec, spec_secrets(task.spec), own)
+        task.card = failure_card(error, task.spec, secrets or spec_secrets(task.spec), own)

@@ -14,6 +14,7 @@ from envd_magic.spec.cell import refused
 from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.names import unknown
 from envd_magic.spec.problems import Problem
+from envd_magic.spec.secrets import MASK, is_secret_name
 from envd_magic.spec.several import Specs
 
 if TYPE_CHECKING:
@@ -186,8 +187,9 @@ def _bent(field: str, item: str | None, node: Node, problems: list[Problem]) -> 
             else:
                 _bent(field, item, inner, problems)
     elif kind := _KINDS.get(node.tag.rpartition(":")[2]):
-        message = f"YAML reads {node.value or 'what is left open'} as {kind}"
-        message += f"; write it in quotes: '{node.value}' ({_line(node)})"
+        written = MASK if node.value and is_secret_name(item or "") else node.value
+        message = f"YAML reads {written or 'what is left open'} as {kind}"
+        message += f"; write it in quotes: '{written}' ({_line(node)})"
         problems.append(Problem(field, message, item))
 
 
