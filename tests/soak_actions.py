@@ -230,7 +230,8 @@ def fill(world: World, chance: Random) -> None:
     much = f"echo $((6 * 7)); head -c {2 << 30} /dev/zero > /big"
     cell = world.lasting.run(world.cell(much), _PATIENCE)
     assert cell.error == "BuildError", cell.error_text
-    assert "No space left on device" in cell.error_text
+    assert "the engine's disk is full" in cell.error_text, cell.error_text
+    assert "No space left on device" in cell.text
     assert " 42\n" in last_log(world.lasting)
 
 
