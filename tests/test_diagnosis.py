@@ -12,6 +12,7 @@ from flytekit import ImageSpec
 
 from envd_magic import BuildError, EngineError, SpecError, build, last_result
 from envd_magic.diagnosis import diagnose as module
+from envd_magic.diagnosis.ask import Ask, Offer
 from envd_magic.diagnosis.diagnose import diagnose
 from envd_magic.diagnosis.model import UNKNOWN, Change, Diagnosis, Failure, Fix
 from envd_magic.diagnosis.online import Online
@@ -354,3 +355,66 @@ def test_pip_names_who_does_not_go_together_though_the_conflict_is_deeper() -> N
     found = diagnose(spec, step_failed(*lines))
     assert (found.kind, found.item) == ("conflict", "pinned[x]==1.0")
     assert found.fixes[0].changes == (Change("packages", "replace", "pinned[x]", 2),)
+
+
+def test_the_same_proxy_in_capitals_and_not_is_left_out_at_once() -> None:
+    url = "http://127.0.0.1:9"
+    env = {"HTTPS_PROXY": url, "https_proxy": url, "SEED": "1"}
+    line = (
+        "WARNING: Retrying (Retry(total=1)) after connection broken by 'ProxyError('Cannot connect "
+        "to proxy.')': /simple/six/"
+    )
+    found = diagnose(ImageSpec(name="a", packages=["six"], env=env), step_failed(line))
+    assert found.field == "env"
+    assert {one.at for one in found.fixes[0].changes} == {"HTTPS_PROXY", "https_proxy"}
+
+
+def test_what_python_has_by_itself_is_left_out() -> None:
+    line = "error: command 'gcc' failed: No such file or directory"
+    spec = ImageSpec(name="a", packages=["backports.zoneinfo==0.2.1"])
+    found = diagnose(spec, step_failed(line))
+    assert found.fixes[0].text == ("leave 'backports.zoneinfo==0.2.1' out: Python has it by itself")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("openjdk-11-jre-headless", "default-jre-headless"),
+        ("openjdk-16-jdk", "default-jdk"),
+        ("libgl1-mesa-glxx", "libgl1"),
+    ],
+)
+def test_a_debian_package_of_another_release_or_misspelt(name: str, meant: str) -> None:
+    line = f"E: Unable to locate package {name}"
+    spec = ImageSpec(name="a", apt_packages=["tree", name])
+    found = diagnose(spec, step_failed(line, field="apt_packages"))
+    assert found.fixes[0].changes == (Change("apt_packages", "replace", meant, 1),)
+
+
+class _Torches(Ask):
+    """An index in which each version has wheels for other Pythons."""
+
+    def offers(self, index: str, package: str) -> list[Offer]:
+        del index, package
+        wheels = [("1.8.0", "38"), ("1.8.0", "39"), ("1.13.1", "311"), ("2.5.0", "311")]
+        end = "manylinux1_x86_64.whl"
+        return [Offer(f"torch-{version}-cp{py}-cp{py}-{end}") for version, py in wheels]
+
+    def default_index(self) -> str:
+        return "https://index.test/simple/"
+
+
+def test_a_version_without_a_wheel_for_this_python_gives_way_to_the_closest_with_one() -> None:
+    why = "torch==1.8.0 has no wheels with a matching Python ABI tag (e.g., `cp311`)"
+    lines = (
+        "envd_magic: uv finds no way: Using Python 3.11.2 environment at: /usr",
+        f"Because {why} and you require torch==1.8.0, your requirements are unsatisfiable.",
+    )
+    spec = ImageSpec(name="a", packages=["torch==1.8.0"])
+    found = diagnose(spec, step_failed(*lines), _Torches())
+    assert found.kind == "python-unsupported"
+    assert [fix.changes for fix in found.fixes[:2]] == [
+        (Change("packages", "replace", "torch==1.13.1", 0),),
+        # One that has the version that was asked for, and not the one that is there.
+        (Change("python_version", "set", "3.8"),),
+    ]

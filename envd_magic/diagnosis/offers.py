@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from envd_magic.diagnosis.view import View
 
 _WHEEL = re.compile(r"-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl$")
+_USED = re.compile(r"Using (?:C?Python|Python) (3\.\d+)|Python version \((3\.\d+)")
 _LOOKED = re.compile(r"^Looking in indexes: (.+)$", re.MULTILINE)
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
@@ -63,3 +64,10 @@ def pythons_of(offers: Iterable[Offer], platform: str) -> list[str]:
                 if version := re.fullmatch(r"cp3(\d+)", tag):
                     found.add(int(version[1]))
     return [f"3.{minor}" for minor in sorted(found)]
+
+
+def python_used(view: View) -> str:
+    """Give the Python of the image, as "3.11", "" if nothing tells it."""
+    asked = re.match(r"3\.\d+", str(view.spec.python_version or ""))
+    found = _USED.search(view.text)
+    return asked[0] if asked else (found[1] or found[2]) if found else ""

@@ -32,6 +32,7 @@ def close_name(_view: View, match: re.Match[str], place: Place, ask: Ask) -> Ite
         # What begins so is likelier than what looks so: libgomp is libgomp1's beginning.
         begins = sorted((one for one in known if one.startswith(name)), key=len)
         found += [one for one in begins if one[len(name) :].lstrip("0123456789.-") == ""][:1]
+    found += [debian.RENAMED[old] for old in close(name, debian.RENAMED, most=1)]
     found += close(name, debian.known_packages(), most=1)
     found += close(name, known, most=1)
     for one in list(dict.fromkeys(found))[:2]:

@@ -88,11 +88,12 @@ def _unset(field: str) -> Change:
     return Change(field, "set", None)
 
 
-def without_proxy(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
-    """Leave the proxy out."""
-    if place.field == "env" and place.at is not None:
-        change = Change("env", "remove", None, place.at)
-        yield Fix(f"leave {place.at} out of env", (change,))
+def without_proxy(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Leave the proxy out, as the same variable in small letters too."""
+    if place.field == "env" and isinstance(place.at, str):
+        names = [one for one in view.spec.env if one.upper() == str(place.at).upper()]
+        changes = tuple(Change("env", "remove", None, name) for name in names)
+        yield Fix(f"leave {' and '.join(names)} out of env", changes)
 
 
 def check_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:

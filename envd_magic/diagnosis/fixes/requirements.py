@@ -15,7 +15,14 @@ from envd_magic.diagnosis import places
 from envd_magic.diagnosis.fixes.common import close, drop_item, instead, without
 from envd_magic.diagnosis.kept import python as kept
 from envd_magic.diagnosis.model import Change, Fix
-from envd_magic.diagnosis.offers import files_of, index_used, pythons_of
+from envd_magic.diagnosis.offers import (
+    files_of,
+    index_used,
+    is_for_platform,
+    is_wheel,
+    python_used,
+    pythons_of,
+)
 from envd_magic.diagnosis.view import groups, normal
 
 if TYPE_CHECKING:
@@ -244,15 +251,38 @@ def python_for(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iter
         asks = [said["asks"]]
     pythons = [_lowest(one) for one in asks]
     if not any(pythons):
-        pythons = list(pythons_of(files_of(view, said.get("name", ""), ask), view.platform))
+        asked = _parsed(place.item)
+        files = [
+            one
+            for one in files_of(view, said.get("name", ""), ask)
+            if asked is None or places.fits(_of(one.name), str(asked.specifier))
+        ]
+        pythons = list(pythons_of(files, view.platform))
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    known = [one for one in dict.fromkeys(pythons) if one]
+    known = [one for one in dict.fromkeys(pythons) if one and one != python_used(view)]
     # One that this kernel has too suits tasks best.
     known.sort(key=lambda one: (one != here, [int(part) for part in one.split(".")]))
     for one in known[:1]:
         change = Change("python_version", "set", one)
         yield Fix(f"set python_version to {one}, or take a base image that has it", (change,))
-    del place
+
+
+def version_for(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:
+    """Take the closest version that has a wheel for the image's Python."""
+    asked, python = _parsed(place.item), python_used(view)
+    if asked is None or place.item is None or not python:
+        return
+    files = [one for one in files_of(view, match["name"], ask) if is_wheel(one)]
+    fit = [one for one in files if pythons_of([one], view.platform) in ([], [python])]
+    fit = [one for one in fit if is_for_platform(one, view.platform)]
+    own = normal(asked.name) == normal(match["name"])
+    version = _closest(_versions(_of(one.name) for one in fit), str(asked.specifier))
+    if own and version is not None:
+        yield instead(
+            place,
+            _with_specifier(place.item, f"=={version}"),
+            f", which has a wheel for Python {python}",
+        )
 
 
 def _lowest(asks: str) -> str | None:
@@ -322,6 +352,13 @@ def _closest(versions: Sequence[Version], specifier: str) -> Version | None:
     same = [one for one in stable if one.release[:2] == asked.release[:2]]
     before = [one for one in stable if one <= asked]
     return (same or before or stable[:1])[-1]
+
+
+def in_python(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Leave out what Python has by itself by now; its old packages do not build any more."""
+    asked = _parsed(place.item)
+    if asked is not None and normal(asked.name) in kept.IN_PYTHON:
+        yield without(place, ": Python has it by itself")
 
 
 def binary_twin(view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:

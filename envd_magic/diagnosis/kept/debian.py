@@ -304,6 +304,9 @@ def renamed_package(name: str) -> str | None:
     """Give what Debian calls a package of another name: an old one, or Red Hat's."""
     if found := RENAMED.get(name):
         return found
+    if java := re.fullmatch(r"openjdk-\d+-(j(?:re|dk))(-headless)?", name):
+        # A release of Debian has one or two of them.
+        return f"default-{java[1]}{java[2] or ''}"
     stem = re.fullmatch(r"(.+)-devel", name)
     if stem is None:
         return None

@@ -128,3 +128,27 @@ def module_distribution(module: str) -> str | None:
     known = DISTRIBUTIONS.get(module) or DISTRIBUTIONS.get(top)
     name = top.replace("_", "-").lower()
     return known or (name if name in popular() else None)
+
+
+#: Distributions of modules that Python 3.9 and later has by itself, by their normal names.
+IN_PYTHON = frozenset(
+    {
+        "argparse",
+        "asyncio",
+        "backports-zoneinfo",
+        "contextvars",
+        "dataclasses",
+        "enum34",
+        "functools32",
+        "futures",
+        "ordereddict",
+        "pathlib",
+        "singledispatch",
+        "statistics",
+        "subprocess32",
+        "typing",
+        "unittest2",
+        "uuid",
+        "wsgiref",
+    }
+)

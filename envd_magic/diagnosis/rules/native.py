@@ -7,7 +7,7 @@ from envd_magic.diagnosis.fixes import requirements, system
 from envd_magic.diagnosis.rule import Rule
 
 _COMPILERS = r"(?:[\w-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c99|gfortran)(?:-\d+)?"
-_FIXES = (system.add_needed, requirements.binary_twin)
+_FIXES = (requirements.in_python, system.add_needed, requirements.binary_twin)
 
 RULES: tuple[Rule, ...] = (
     Rule(

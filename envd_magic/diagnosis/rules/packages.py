@@ -283,7 +283,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:Build failures usually indicate|hint: |end of output)",
         "{item} cannot be built from source: {what}",
         places.built,
-        (requirements.other_version, requirements.drop_item),
+        (requirements.in_python, requirements.other_version, requirements.drop_item),
     ),
     Rule(
         "build-failed",
@@ -291,7 +291,7 @@ RULES: tuple[Rule, ...] = (
         r"Failed building wheel for|subprocess-exited-with-error|legacy-install-failure)",
         "{item} cannot be built from source",
         places.built,
-        (requirements.other_version, requirements.drop_item),
+        (requirements.in_python, requirements.other_version, requirements.drop_item),
     ),
     Rule(
         "conflict",
@@ -330,7 +330,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:\w+ )?(?:tag|version)",
         "{name} has no wheel for the image's Python",
         places.named,
-        (requirements.python_for, requirements.other_version),
+        (requirements.version_for, requirements.python_for, requirements.other_version),
     ),
     Rule(
         "platform-unsupported",
