@@ -145,6 +145,17 @@ def test_a_python_file_of_many_names_is_read_in_no_time(tmp_path: Path) -> None:
     assert "packages" in run("check", path).output
 
 
+def test_names_that_hold_many_others_are_read_in_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    ours, others = ([f"{name}{number}" for number in range(5000)] for name in "ab")
+    path.write_text(
+        "from flytekit import ImageSpec\nb1 = ['six']\n"
+        f"for {', '.join(ours)} in [{', '.join(others)}]:\n    a7.append(1)\n"
+        f"{'; '.join(f'{name}.pop()' for name in ours)}\nImageSpec(packages=b1)\n"
+    )
+    assert "may be changed before it is used" in run("check", path).output
+
+
 def test_what_a_cell_would_set_in_others_classes_is_not_set(tmp_path: Path) -> None:
     before = dict(vars(ImageSpec))
     for number, statement in enumerate(

@@ -6,6 +6,7 @@ Copies (``a + b``, ``list(a)``) are none of it, nor is what functions do with wh
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,60 @@ def root(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def holders(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Give pairs of names: the first may hold what the second stands for, or a part of it."""
+@dataclass
+class _Group:
+    """Names that some others may hold, told or not that they are changed."""
+
+    held: set[str]
+    told: bool = False
+
+
+@dataclass
+class Aliases:
+    """Which names are changed by way of others, kept as code comes; each part is looked at once.
+
+    Parameters
+    ----------
+    reached
+        Names whose values are changed where those of others are, which hold them.
+    """
+
+    reached: set[str] = field(default_factory=set)
+    _changed: set[str] = field(default_factory=set)
+    _of: dict[str, list[_Group]] = field(default_factory=dict)
+
+    def add(self, tree: ast.AST, changed: Iterable[str]) -> None:
+        """Take code, and the names whose values it changes in place."""
+        for targets, held in _holders(tree):
+            group = _Group(held)
+            for name in targets:
+                self._of.setdefault(name, []).append(group)
+            if not targets.isdisjoint(self._changed):
+                self._tell(group)
+        for name in (*changed, *_grown(tree)):
+            self._change(name)
+
+    def _change(self, name: str) -> None:
+        if name not in self._changed:
+            self._changed.add(name)
+            for group in self._of.get(name, ()):
+                self._tell(group)
+
+    def _tell(self, group: _Group) -> None:
+        waiting = [group]
+        while waiting:
+            one = waiting.pop()
+            if one.told:
+                continue
+            one.told = True
+            self.reached |= one.held
+            for name in one.held - self._changed:
+                self._changed.add(name)
+                waiting += self._of.get(name, ())
+
+
+def _holders(tree: ast.AST) -> Iterator[tuple[set[str], set[str]]]:
+    """Give names that may hold what others stand for, or a part of it; and those others."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             targets, held = node.targets, _held(node.value)
@@ -31,32 +84,19 @@ def holders(tree: ast.AST) -> Iterator[tuple[str, str]]:
             targets, held = [node.target], _held(node.value)
         elif isinstance(node, (ast.For, ast.comprehension)):
             # Whatever goes over them: `enumerate(a)`, `zip(a, b)`.
-            names = {one.id for one in ast.walk(node.iter) if isinstance(one, ast.Name)}
-            targets, held = [node.target], names
+            held = {one.id for one in ast.walk(node.iter) if isinstance(one, ast.Name)}
+            targets = [node.target]
         else:
             continue
-        for name in {name for target in targets for name in _targets(target)}:
-            yield from ((name, other) for other in held)
+        if held:
+            yield {name for target in targets for name in _targets(target)}, held
 
 
-def grown(tree: ast.AST) -> Iterator[str]:
+def _grown(tree: ast.AST) -> Iterator[str]:
     """Give the names that ``name += …`` changes: a list in place."""
     for node in ast.walk(tree):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
-
-
-def reached(changed: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
-    """Give the names whose values change where those of some names do, by pairs of holders."""
-    of: dict[str, set[str]] = {}
-    for holder, held in pairs:
-        of.setdefault(holder, set()).add(held)
-    found, waiting = set[str](), [*changed]
-    while waiting:
-        for name in of.pop(waiting.pop(), ()):
-            found.add(name)
-            waiting.append(name)
-    return found
 
 
 def _targets(target: ast.expr) -> Iterator[str]:

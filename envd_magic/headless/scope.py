@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from envd_magic.headless.aliases import grown, holders, reached, root
+from envd_magic.headless.aliases import Aliases, root
 from envd_magic.spec.bounds import Bounds, Literal
 from envd_magic.spec.literal import (
     BUILTINS,
@@ -80,10 +80,7 @@ class Scope:
     _given: dict[str, list[_Given]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _lent: set[str] = field(default_factory=set)
-    _grown: set[str] = field(default_factory=set)
-    _holders: set[tuple[str, str]] = field(default_factory=set)
-    # Names whose values others change that hold them; None before that was asked.
-    _reached: set[str] | None = None
+    _aliases: Aliases = field(default_factory=Aliases)
     _makers: set[str] = field(default_factory=set)
     # Words of code that cannot be read, each with the first place of it.
     _opaque: dict[str, Position] = field(default_factory=dict)
@@ -96,11 +93,10 @@ class Scope:
         self._known.clear()
         for index, statement in enumerate(tree.body):
             self._take((number, index), statement)
-        self._changed |= set(_changed(tree))
+        changed = set(_changed(tree))
+        self._changed |= changed
         self._lent |= set(_lent(tree))
-        self._grown |= set(grown(tree))
-        self._holders |= set(holders(tree))
-        self._reached = None
+        self._aliases.add(tree, changed)
 
     def add_opaque(self, at: Position, text: str) -> None:
         """Take code that cannot be read: any name in it may be changed there."""
@@ -194,9 +190,7 @@ class Scope:
 
     def _is_lent(self, name: str) -> bool:
         """May somebody else change the value of a name?"""
-        if self._reached is None:
-            self._reached = reached(self._changed | self._grown, self._holders)
-        return name in self._lent or name in self._reached
+        return name in self._lent or name in self._aliases.reached
 
     def _evaluated(self, name: str, given: _Given) -> Any:
         statement = given.statement
