@@ -418,3 +418,36 @@ def test_a_version_without_a_wheel_for_this_python_gives_way_to_the_closest_with
         # One that has the version that was asked for, and not the one that is there.
         (Change("python_version", "set", "3.8"),),
     ]
+
+
+@pytest.mark.parametrize("field", ["packages", "apt_packages", "commands"])
+def test_a_base_without_bash_is_told_whatever_step_is_the_first(field: str) -> None:
+    line = (
+        'runc run failed: unable to start container process: exec: "bash": executable file not '
+        "found in $PATH"
+    )
+    fields = {"packages": ["six"], "apt_packages": ["zip"], "commands": ["true"]}
+    found = diagnose(ImageSpec(name="a", **{field: fields[field]}), step_failed(line, field=field))
+    assert (found.kind, found.field) == ("shell-missing", "base_image")
+
+
+class _Tags(Ask):
+    def tags(self, image: str) -> list[str]:
+        del image
+        return ["localhost:5000/lab/python:3.11"]
+
+
+def test_in_place_of_a_digest_that_is_not_there_a_tag_is_offered() -> None:
+    base = f"localhost:5000/lab/python@sha256:{'0' * 64}"
+    message = f"{base}: manifest unknown"
+    failure = Failure(("BaseImageError",), message, "Looking at the base image")
+    found = diagnose(ImageSpec(name="a", base_image=base), failure, _Tags())
+    assert found.fixes[0].changes == (
+        Change("base_image", "set", "localhost:5000/lab/python:3.11"),
+    )
+
+
+def test_what_the_spec_has_already_is_not_offered() -> None:
+    line = "bash: line 3: zip: command not found"
+    spec = ImageSpec(name="a", apt_packages=["zip"], commands=["zip -v"])
+    assert diagnose(spec, step_failed(line, field="commands")).fixes == ()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from envd_magic.diagnosis.ask import Ask
+from envd_magic.diagnosis.edits import fixed
 from envd_magic.diagnosis.fixes.indexes import host_of
 from envd_magic.diagnosis.model import UNKNOWN, Diagnosis, Fix
 from envd_magic.diagnosis.places import ignored_versions
@@ -114,8 +115,17 @@ def _fixes(rule: Rule, view: View, match: re.Match[str], place: Place, ask: Ask)
     for fixes in rule.fixes:
         for fix in fixes(view, match, place, ask):
             key = (repr(fix.changes),) if fix.changes else (fix.text,)
-            found.setdefault(key, fix)
+            if not fix.changes or _changes(view.spec, fix):
+                found.setdefault(key, fix)
     return tuple(found.values())[:_MOST_FIXES]
+
+
+def _changes(spec: ImageSpec, fix: Fix) -> bool:
+    """Does it change anything? What the spec has already, as a package, has not helped."""
+    try:
+        return bool(fixed(spec, fix) != spec)
+    except ValueError:
+        return False
 
 
 def _hidden(fix: Fix, hide: Callable[[str], str]) -> Fix:

@@ -20,7 +20,10 @@ def close_image(view: View, _match: re.Match[str], place: Place, ask: Ask) -> It
     """Take an image that is there: another tag, a name like it, one that the engine has."""
     if place.field != "base_image":
         return
-    wanted = view.base
+    # Nobody knows what a digest was meant to be of.
+    wanted, at, _ = view.base.partition("@")
+    if at and ":" not in wanted.rpartition("/")[2]:
+        wanted = f"{wanted}:latest"
     repository, _, tag = wanted.rpartition(":")
     tags = [one.rpartition(":")[2] for one in ask.tags(wanted)]
     found = [f"{repository}:{one}" for one in close(tag, tags) or tags[-1:]]

@@ -39,4 +39,5 @@ def rules_for(failure: Failure) -> tuple[Rule, ...]:
             return _OF_ERROR[error]
     if not failure.step:
         return machine.RULES
-    return (*_OF_FIELD.get(failure.field, ()), *commands.ANY_STEP, *machine.RULES)
+    own = _OF_FIELD.get(failure.field, ())
+    return (*commands.BEGINNING, *own, *commands.ANY_STEP, *machine.RULES)

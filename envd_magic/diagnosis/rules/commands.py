@@ -11,6 +11,24 @@ from envd_magic.diagnosis.rule import Rule, of
 _OPEN, _CLOSE = "['\"\u2018]", "['\"\u2019]"
 _PROGRAM = r"(?P<what>[\w./+-]+)"
 
+#: Of any step, tried first: nothing of it has run.
+BEGINNING: tuple[Rule, ...] = (
+    Rule(
+        "shell-missing",
+        r"exec: \"?(?P<program>/?\S*?(?:ba)?sh)\"?: (?:executable file not found|stat|no such)",
+        "the base image has no {program}, which every step needs",
+        of("base_image"),
+        (debian.base_with_apt,),
+    ),
+    Rule(
+        "wrong-architecture",
+        r"^exec (?:/\S*)?(?:ba)?sh: exec format error",
+        "the programs of the base image are for another processor than this engine's",
+        of("platform"),
+        (machine.own_platform, machine.emulation),
+    ),
+)
+
 #: Of any step that runs a program.
 ANY_STEP: tuple[Rule, ...] = (
     Rule(
@@ -30,20 +48,6 @@ ANY_STEP: tuple[Rule, ...] = (
 )
 
 RULES: tuple[Rule, ...] = (
-    Rule(
-        "shell-missing",
-        r"exec: \"?(?P<program>/?\S*?(?:ba)?sh)\"?: (?:executable file not found|stat|no such)",
-        "the base image has no {program}, which every step needs",
-        of("base_image"),
-        (debian.base_with_apt,),
-    ),
-    Rule(
-        "wrong-architecture",
-        r"^exec (?:/\S*)?(?:ba)?sh: exec format error",
-        "the programs of the base image are for another processor than this engine's",
-        of("platform"),
-        (machine.own_platform, machine.emulation),
-    ),
     Rule(
         "disk-full",
         r"No space left on device|ENOSPC|[Dd]isk quota exceeded",
