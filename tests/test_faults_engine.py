@@ -9,6 +9,7 @@ import pytest
 from envd_magic import BuildError, EngineError, PushError
 
 from .own import OwnEngine, own_engine, own_registry
+from .processes import until
 from .users import User, log_text
 from .users import user as user  # noqa: PLC0414 - fixtures
 from .users import users_home as users_home  # noqa: PLC0414
@@ -73,3 +74,23 @@ def test_engine_that_ends_in_a_push_is_told_and_the_next_build_works(
         user.has_what_was()
         assert user.build("true", **where).pushed
     user.can_build()
+
+
+def test_engine_that_ends_in_a_commit_is_told_and_keeps_nothing_after_the_next_build(
+    engine: OwnEngine, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docker.api.container import ContainerApiMixin
+
+    def killed(*_: object, **__: object) -> None:
+        engine.kill()
+        raise ConnectionResetError("Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ContainerApiMixin, "commit", killed)
+        with pytest.raises(EngineError, match="the Docker engine does not answer"):
+            user.build("true")
+    engine.start()
+    user.has_what_was()
+    user.can_build()
+    until(lambda: engine.docker("ps", "-a", "--format", "{{.Names}}") == "")
+    until(lambda: not [name for name in engine.names() if name.startswith("envd_magic-build:")])

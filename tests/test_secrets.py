@@ -164,6 +164,11 @@ def test_variable_with_a_secrets_name_is_masked() -> None:
     assert _masked("a hunter22 b", env={"MY_TOKEN": "hunter22"}) == "a **** b"
 
 
+@pytest.mark.parametrize("field", ["builder_options", "builder_config"])
+def test_option_with_a_secrets_name_is_masked(field: str) -> None:
+    assert _masked("hunter22!", **{field: {"token": "hunter22"}}) == f"{MASK}!"
+
+
 def test_variable_with_an_innocent_name_is_not_masked() -> None:
     assert _masked("a hunter22 b", env={"COLOR": "hunter22"}) == "a hunter22 b"
 

@@ -32,6 +32,10 @@ known = {"python": "%d.%d" % numbers[:2], "flytekit": flytekit, "version": "%d.%
 print(json.dumps(known))
 """
 _OURS = "envd_magic-"
+# Containers of this process that an engine may have still or make yet, each after the engine's
+# host, and when they were given up; seconds that making one takes at most.
+_LEFT: dict[tuple[str, str], float] = {}
+_MAKING = 60.0
 # Seconds that a base image gets to answer; one that takes longer is not asked twice.
 _PATIENCE = 20
 _MOMENT = 0.2
@@ -175,19 +179,40 @@ def container(engine: Engine, image: str, settings: Mapping[str, Any]) -> Iterat
         As the docker SDK's ``create_container`` takes them.
     """
     name = f"{_OURS}{private_name()}"
+    made = False
     try:
         with explained(f"make a container of {image}"):
             engine.api.create_container(image, name=name, **settings)
+        made = True
         yield name
     except BaseException:
+        left = engine.address.host, name
+        _LEFT[left] = time.monotonic()
         # What has failed counts, not that an engine which is gone removes nothing either.
         with suppress(EngineError):
-            _remove(engine, name)
+            if _remove(engine, name) or made:
+                _LEFT.pop(left, None)
         raise
     _remove(engine, name)
 
 
-def _remove(engine: Engine, name: str) -> None:
+def remove_left(engine: Engine, place: str) -> None:
+    """Remove containers of this process that an engine which was gone, or given up, has kept.
+
+    Parameters
+    ----------
+    engine
+        A connection to it.
+    place
+        Its host, as builds name it.
+    """
+    for left, when in tuple(_LEFT.items()):
+        if left[0] == place and (_remove(engine, left[1]) or time.monotonic() - when > _MAKING):
+            _LEFT.pop(left, None)
+
+
+def _remove(engine: Engine, name: str) -> bool:
+    """Remove a container; tell whether it was there."""
     from docker.errors import APIError
 
     with explained(f"remove the container {name}"):
@@ -197,6 +222,8 @@ def _remove(engine: Engine, name: str) -> None:
             # Another process may do the same at the same time.
             if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
+            return bool(error.status_code != HTTPStatus.NOT_FOUND)
+    return True
 
 
 @dataclass(frozen=True)

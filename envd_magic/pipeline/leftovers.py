@@ -61,7 +61,7 @@ class Leftovers:
                 self._begin(lambda: _remove_kept(place, beside))
                 if given_up:
                     later = engine.beside()
-                    _on_thread(lambda: _remove_later(later, tuple(names)))
+                    _on_thread(lambda: _remove_later(place, later, tuple(names)))
 
     def forget(self, engine: Engine) -> None:
         """Begin to let an engine forget the folders in which credentials were sent."""
@@ -110,14 +110,17 @@ def _closed(engine: Engine) -> Iterator[None]:
 def _remove_kept(place: str, engine: Engine) -> None:
     kept = [one for one in tuple(_KEPT) if one[0] == place]
     with _closed(engine):
+        # An image that a container has keeps its name.
+        containers.remove_left(engine, place)
         images.untag(engine, [name for _, name in kept])
         _KEPT.difference_update(kept)
 
 
-def _remove_later(engine: Engine, names: Sequence[str]) -> None:
+def _remove_later(place: str, engine: Engine, names: Sequence[str]) -> None:
     for pause in _LATER:
         time.sleep(pause)
         with _closed(engine):
+            containers.remove_left(engine, place)
             names = images.untag(engine, names)
         if not names:
             return

@@ -122,12 +122,8 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
     # A spec that is refused is shown too: nothing here trusts the types of its fields.
     for url in (*_urls(spec), *further):
         yield from url_secrets(url)
-    for name, value in spec.env.items() if isinstance(spec.env, dict) else ():
-        if isinstance(value, str):
-            if is_secret_name(str(name)):
-                yield from _parts(value)
-            for url in urls_in(value):
-                yield from url_secrets(url)
+    for value in (spec.env, spec.builder_options, spec.builder_config):
+        yield from _named_values(value)
     for text in _strings(spec.commands):
         yield from given_secrets(text)
     for pair in spec.pip_secret_mounts if isinstance(spec.pip_secret_mounts, list) else ():
@@ -135,6 +131,15 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
             yield from _file_values(Path(pair[0]))
     if hasattr(spec.base_image, "pip_secret_mounts"):
         yield from _values(spec.base_image, ())
+
+
+def _named_values(value: Any) -> Iterator[str]:
+    for name, text in value.items() if isinstance(value, dict) else ():
+        if isinstance(text, str):
+            if is_secret_name(str(name)):
+                yield from _parts(text)
+            for url in urls_in(text):
+                yield from url_secrets(url)
 
 
 def _urls(spec: Any) -> Iterator[str]:
