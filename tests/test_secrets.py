@@ -136,7 +136,16 @@ def test_password_of_a_requirements_files_url_is_masked() -> None:
 @pytest.mark.parametrize(
     "name",
     ["TOKEN", "GITHUB_TOKEN", "my_secret", "DB_PASSWORD", "PGPASSWD", "AWS_SECRET_ACCESS_KEY"]
-    + ["API_KEY", "APIKEY", "OPENAI_API_KEY", "GH_PAT", "BASIC_AUTH", "DB_PWD", "PRIVATE_THING"],
+    + [
+        "API_KEY",
+        "APIKEY",
+        "OPENAI_API_KEY",
+        "GH_PAT",
+        "BASIC_AUTH",
+        "AUTHORIZATION",
+        "DB_PWD",
+        "PRIVATE_THING",
+    ],
 )
 def test_name_of_a_secret_is_known(name: str) -> None:
     assert is_secret_name(name)
@@ -153,6 +162,9 @@ def test_name_of_a_secret_is_known(name: str) -> None:
         "KEYBOARD",
         "PWD_X",
         "PATTERN",
+        "GIT_AUTHOR_NAME",
+        "XAUTHORITY",
+        "SSH_AUTH_SOCK",
         "PWD",
     ],
 )

@@ -30,7 +30,8 @@ _MOST_ENCODED = 64
 # A mounted file over this size is data, not a credential; its first lines are masked all the same.
 _LARGEST_FILE = 64 * 1024
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH|_KEY$|_PAT$",
+    # An author and an authority are none, an authorization is.
+    r"TOKEN|SECRET|PASSW|PWD$|CREDENTIAL|API_?KEY|PRIVATE|ACCESS_?KEY|AUTH(?!OR(?!IZ))|_KEY$|_PAT$",
     re.IGNORECASE,
 )
 # What a shell calls the folder that it works in, and worked in before.
@@ -51,7 +52,9 @@ def is_secret_name(name: str) -> bool:
     """Does a variable of this name look as if its value were secret?"""
     if name.upper() in _FOLDERS:
         return False
-    return bool(_SECRET_NAME.search(name)) and not name.upper().endswith(("_PATH", "_FILE"))
+    return bool(_SECRET_NAME.search(name)) and not name.upper().endswith(
+        ("_PATH", "_FILE", "_SOCK")
+    )
 
 
 class Secrets:
