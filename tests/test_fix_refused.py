@@ -172,3 +172,14 @@ def test_a_file_of_another_tool(here: Path, name: str, said: str, command: str) 
     one = refusal(ImageSpec(name="x", requirements=name))
     assert said in one.cause
     assert [fix.command.startswith(command) for fix in one.fixes] == ([True] if command else [])
+
+
+def test_a_file_whose_name_stands_among_the_packages(here: Path) -> None:
+    # Its name could be a package's, so that an index is asked for it.
+    (here / "reqs.txt").write_text("six\n")
+    spec = ImageSpec(name="x", packages=["attrs", "reqs.txt"])
+    line = "ERROR: Could not find a version that satisfies the requirement reqs.txt "
+    said = (f"{line}(from versions: none)",)
+    failure = Failure(("BuildError",), "failed", "Building", "install", "packages", said)
+    made = fixed(spec, diagnose(spec, failure).fixes[0])
+    assert (made.packages, made.requirements) == (["attrs"], "reqs.txt")

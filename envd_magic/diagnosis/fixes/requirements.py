@@ -13,6 +13,7 @@ from packaging.version import VERSION_PATTERN, InvalidVersion, Version
 
 from envd_magic.diagnosis import places
 from envd_magic.diagnosis.fixes.common import close, drop_item, instead, without
+from envd_magic.diagnosis.fixes.refused import file_elsewhere
 from envd_magic.diagnosis.kept import python as kept
 from envd_magic.diagnosis.model import Change, Fix
 from envd_magic.diagnosis.offers import (
@@ -105,6 +106,8 @@ def close_name(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iter
     if item is None or asked is None or normal(asked.name) != normal(name):
         # It is what somebody else needs.
         return
+    if item.endswith(".txt"):
+        yield from file_elsewhere(view, place, item)
     if name.lower() in sys.stdlib_module_names:
         yield without(place, ": it comes with Python")
         return
