@@ -159,10 +159,14 @@ def test_a_secret_is_not_in_a_plan(lab: Lab) -> None:
 
 def test_a_base_spec_has_a_plan_of_its_own(lab: Lab) -> None:
     base = ImageSpec(name=f"below-{fresh()[:8]}", commands=[f"echo {fresh()}"])
-    found = plan(ImageSpec(name="above", base_image=base, commands=["true"]))
+    spec = ImageSpec(name=f"above-{fresh()[:8]}", base_image=base, commands=["true"])
+    found = plan(spec)
     assert found.base is not None
     assert step(found.base, "commands").forecast == "runs"
     assert "base spec" in step(found, "commands").reason
+    # Once the base spec is built, the engine has what stands on it, and takes it from there.
+    assert step(found, "base_image").forecast == "cached"
+    assert compare(found, build(spec)).wrong == []
 
 
 @pytest.mark.parametrize(

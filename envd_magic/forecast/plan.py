@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.prepared import Prepared
     from envd_magic.recipe.model import Recipe
 
+_BUILT_FIRST = "its base spec is built first"
+
 
 def make_plan(spec: ImageSpec, options: Options | None = None) -> Plan:
     """Tell what building a spec will do; nothing is built, pulled or pushed.
@@ -158,7 +160,7 @@ class _Planner:
         base = self._base(platform) if self.memory is not None and not rebuilt else None
         recipe = self._compose(base)
         if self.memory is None or base is None:
-            why = "its base spec is built first" if rebuilt else "the base image is not there yet"
+            why = _BUILT_FIRST if rebuilt else "the base image is not there yet"
             if self.memory is None:
                 return self._unknown(recipe, platform, None, "")
             return self._unknown(recipe, platform, set(), why)
@@ -211,10 +213,14 @@ class _Planner:
         start = Start(nothing, platform, base_step(recipe), {})
         seconds = self.memory.seconds if self.memory is not None else (lambda _field: None)
         found = self._stage(recipe, start, Known(has, None, seconds, why)).steps
-        forecast = UNKNOWN if has is None else RUNS
-        told = "" if has is None else "not in the engine yet"
+        forecast, told = (UNKNOWN, "") if has is None else (RUNS, "not in the engine yet")
+        if has is not None and why == _BUILT_FIRST:
+            # Then it is in the engine, where the step finds it.
+            forecast, told = CACHED, why
         return [
-            replace(step, forecast=forecast, reason=told, seconds=None)
+            replace(
+                step, forecast=forecast, reason=told, seconds=0.0 if forecast == CACHED else None
+            )
             if step.field == "base_image" and step.forecast == CACHED
             else step
             for step in found
