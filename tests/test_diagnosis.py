@@ -14,6 +14,7 @@ from envd_magic import BuildError, EngineError, SpecError, build, last_result
 from envd_magic.diagnosis import diagnose as module
 from envd_magic.diagnosis.ask import Ask, Offer
 from envd_magic.diagnosis.diagnose import diagnose
+from envd_magic.diagnosis.edits import fixed
 from envd_magic.diagnosis.model import UNKNOWN, Change, Diagnosis, Failure, Fix
 from envd_magic.diagnosis.online import Online
 from envd_magic.pipeline.as_json import result_from_json, result_to_json
@@ -451,3 +452,47 @@ def test_what_the_spec_has_already_is_not_offered() -> None:
     line = "bash: line 3: zip: command not found"
     spec = ImageSpec(name="a", apt_packages=["zip"], commands=["zip -v"])
     assert diagnose(spec, step_failed(line, field="commands")).fixes == ()
+
+
+def test_what_a_repository_or_an_address_has_not_is_told() -> None:
+    item = "tiny @ git+http://h.test/t.git@nosuch"
+    spec = ImageSpec(name="a", packages=["six", item, "arch @ http://h.test/arch-1.tar.gz"])
+    begin = "error: Failed to download and build `tiny @ git+http://h.test/t.git@nosuch`"
+    gone = ("  cause: failed to fetch branch or tag `nosuch`", "fatal: couldn't find remote ref x")
+    found = diagnose(spec, step_failed(begin, *gone))
+    assert (found.kind, found.item) == ("revision-missing", item)
+    assert found.fixes[0].changes == (
+        Change("packages", "replace", "tiny @ git+http://h.test/t.git", 1),
+    )
+    line = "  cause: The source distribution `git+http://h.test/t.git` has no subdirectory `nope`"
+    found = diagnose(spec, step_failed(begin, line))
+    assert (found.item, found.cause) == (item, "the source has no folder 'nope'")
+    begin = "error: Failed to download and build `arch @ http://h.test/arch-1.tar.gz`"
+    line = "  cause: Failed to extract archive: arch @ http://h.test/arch-1.tar.gz"
+    found = diagnose(spec, step_failed(begin, line, "  cause: Invalid gzip header"))
+    assert (found.kind, found.item) == ("download-broken", "arch @ http://h.test/arch-1.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("given", "line", "meant"),
+    [
+        ("--no-dep", "ambiguous option: --no-dep (--no-dependencies, --no-deps?)", "--no-deps"),
+        ("--timeout", "option --timeout: invalid floating-point value: '-r'", None),
+        ("--timeout", "--timeout option requires 1 argument", None),
+    ],
+)
+def test_an_option_that_the_installer_does_not_take(
+    given: str, line: str, meant: str | None
+) -> None:
+    spec = ImageSpec(name="a", packages=["six"], pip_extra_args=given)
+    found = diagnose(spec, step_failed(line))
+    assert (found.kind, found.field) == ("installer-option", "pip_extra_args")
+    assert fixed(spec, found.fixes[0]).pip_extra_args == meant
+
+
+def test_a_file_that_an_option_names_is_told() -> None:
+    spec = ImageSpec(name="a", packages=["six"], pip_extra_args="-c constraints.txt")
+    found = diagnose(spec, step_failed("error: File not found: constraints.txt"))
+    assert found.field == "pip_extra_args"
+    assert "no file 'constraints.txt'" in found.cause
+    assert "-c constraints.txt" in found.fixes[0].text

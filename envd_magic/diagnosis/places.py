@@ -138,8 +138,15 @@ def from_repository(view: View, match: re.Match[str]) -> Place | None:
 def option(view: View, match: re.Match[str]) -> Place | None:
     """Find the option of the installer."""
     words = shlex.split(view.spec.pip_extra_args or "")
-    found = next((word for word in words if word.partition("=")[0] == match["what"]), None)
+    what = groups(match)["what"]
+    found = next((word for word in words if word.partition("=")[0] == what), None)
     return Place("pip_extra_args", found, found) if found else None
+
+
+def extra_words(view: View, match: re.Match[str]) -> Place | None:
+    """Find the options that have the pattern's ``what`` in them."""
+    given = view.spec.pip_extra_args or ""
+    return Place("pip_extra_args", given) if groups(match)["what"] in given else None
 
 
 def index(view: View, match: re.Match[str]) -> Place:

@@ -147,7 +147,13 @@ def drop_option(view: View, match: re.Match[str], place: Place, _ask: Ask) -> It
     """Leave the option out, with its value."""
     del view
     change = Change(place.field, "remove", None, place.at)
-    yield Fix(f"leave {match['what']} out of pip_extra_args", (change,))
+    yield Fix(f"leave {groups(match)['what']} out of pip_extra_args", (change,))
+
+
+def file_in_requirements(_v: View, match: re.Match[str], _p: Place, _ask: Ask) -> Iterator[Fix]:
+    """Name a file of constraints where files are taken along."""
+    what = groups(match)["what"]
+    yield Fix(f"name it in a file of requirements, in a line -c {what}, and that in requirements")
 
 
 def hash_again(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
@@ -168,6 +174,14 @@ def check_url(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> It
         f"check the address in {place.item!r}; where it wants a login, a file of pip_secret_mounts "
         "can hold that (a .netrc)"
     )
+
+
+def without_revision(_view: View, match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+    """Take what the repository has as its default."""
+    revision = f"@{groups(match)['what']}"
+    if place.item is not None and revision in place.item:
+        new = place.item.replace(revision, "", 1)
+        yield instead(place, new, ", for the repository's default branch")
 
 
 def from_index(view: View, _match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:

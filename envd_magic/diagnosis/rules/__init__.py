@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envd_magic.diagnosis.rules import commands, debian, images, machine, native, packages, refused
+from envd_magic.diagnosis.rules import (
+    commands,
+    debian,
+    images,
+    machine,
+    native,
+    packages,
+    refused,
+    sources,
+)
 
 if TYPE_CHECKING:
     from envd_magic.diagnosis.model import Failure
@@ -22,8 +31,8 @@ _OF_ERROR: dict[str, tuple[Rule, ...]] = {
     "BootstrapError": (*machine.BOOTSTRAP, *machine.RULES),
 }
 _OF_FIELD: dict[str, tuple[Rule, ...]] = {
-    "packages": (*packages.BEFORE, *native.RULES, *packages.RULES),
-    "requirements": (*packages.BEFORE, *native.RULES, *packages.RULES),
+    "packages": (*sources.RULES, *packages.BEFORE, *native.RULES, *packages.RULES),
+    "requirements": (*sources.RULES, *packages.BEFORE, *native.RULES, *packages.RULES),
     "apt_packages": debian.RULES,
     "commands": commands.RULES,
     "base_image": images.STEP,

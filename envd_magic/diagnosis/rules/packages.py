@@ -33,10 +33,26 @@ BEFORE: tuple[Rule, ...] = (
     ),
     Rule(
         "installer-option",
-        r"no such option: (?P<what>-\S+)",
+        r"(?:no such|ambiguous) option: (?P<what>-\S+)",
         "the installer has no option {what}",
         places.option,
         (requirements.close_option, requirements.drop_option),
+    ),
+    Rule(
+        "installer-option",
+        r"option (?P<what>-[\w-]+): (?P<why>invalid [^\n]+)|"
+        r"(?P<what2>-[\w-]+) option requires (?P<why2>[^\n]+)",
+        "the option {what} of the installer has no value that it takes ({why})",
+        places.option,
+        (requirements.drop_option,),
+    ),
+    Rule(
+        "file-not-there",
+        r"File not found: `?(?P<what>[^\s`]+)|"
+        r"Could not open requirements file: [^\n]*: '(?P<what2>[^']+)'",
+        "the build has no file '{what}': what pip_extra_args names stays here",
+        places.extra_words,
+        (requirements.file_in_requirements,),
     ),
     Rule(
         "package-renamed",
