@@ -496,3 +496,17 @@ def test_a_file_that_an_option_names_is_told() -> None:
     assert found.field == "pip_extra_args"
     assert "no file 'constraints.txt'" in found.cause
     assert "-c constraints.txt" in found.fixes[0].text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: Distribution not found at: file:///home/conda/x/work",
+        "ERROR: Could not install: [Errno 2] No such file or directory: '/home/conda/x/work'",
+    ],
+)
+def test_what_condas_pip_freeze_writes_is_taken_from_the_index(line: str) -> None:
+    spec = ImageSpec(name="a", packages=["attrs", "six @ file:///home/conda/x/work"])
+    found = diagnose(spec, step_failed(line))
+    assert (found.kind, found.item) == ("file-not-there", "six @ file:///home/conda/x/work")
+    assert fixed(spec, found.fixes[0]).packages == ["attrs", "six"]

@@ -120,6 +120,13 @@ def with_url(view: View, match: re.Match[str]) -> Place | None:
     return next((one for one in view.requirements() if url in _without_login(one.item)), None)
 
 
+def at_file(view: View, match: re.Match[str]) -> Place | None:
+    """Find the requirement that names the pattern's ``url`` or ``path`` of a machine."""
+    said = groups(match)
+    own = f"file://{said.get('path') or said['url'].removeprefix('file://')}".rstrip("/")
+    return next((one for one in view.requirements() if own in (one.item or "")), None)
+
+
 def _without_login(text: str | None) -> str:
     return re.sub(r"://[^\s/@]*@", "://", text or "")
 

@@ -31,4 +31,13 @@ RULES: tuple[Rule, ...] = (
         places.named,
         (requirements.check_url, requirements.drop_item),
     ),
+    # As conda's pip freeze writes it, of folders on the machine that built the package.
+    Rule(
+        "file-not-there",
+        r"Distribution not found at: (?P<url>file://[^\s`]+)|"
+        r"No such file or directory: '(?P<path>/[^']+)'",
+        "{item} is a folder of another machine, which the build has not",
+        places.at_file,
+        (requirements.from_index, requirements.drop_item),
+    ),
 )
