@@ -90,4 +90,9 @@ def gates(folder: Path, home: Path, program: str = _BUILD) -> Iterator[Gates]:
         patch.setenv("ENVD_MAGIC_HOME", str(home))
         patch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
         fake_envd(folder, patch, program)
-        yield Gates(folder)
+        made = Gates(folder)
+        try:
+            yield made
+        finally:
+            # What a test that failed left at its gate ends.
+            made.open_all()

@@ -71,9 +71,11 @@ def odd(value, key=""):
     "%envd run p cat '/root/<img src=x onerror=window.ran=4>.txt'",
     "%envd record b.jsonl",
     """lines = [json.loads(line) for line in Path("b.jsonl").read_text().splitlines()]
-Path("c.jsonl").write_text("".join(json.dumps(odd(line)) + "\\n" for line in lines))""",
+Path("c.jsonl").write_text("".join(json.dumps(odd(line)) + "\\n" for line in lines))
+from envd_magic.records.history import entries
+newest = entries()[0].number""",
     "%envd replay c.jsonl --speed 1000",
-    "%envd history 1",
+    "%envd history {newest}",
     "%envd images",
     "%envd doctor q",
     "%envd panel p",

@@ -50,12 +50,14 @@ class Started:
         return folders + list(marked(self.mark).values())
 
 
-def start(folder: Path, *words: str) -> Started:
+def start(folder: Path, *words: str, closed: str = "default") -> Started:
+    """Start Python; what the end of a terminal does to it: "default", or "ignore"."""
     mark = uuid.uuid4().hex
     temporary = folder / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, *words],
+        # Who runs the tests may ignore the end of a terminal.
+        ["env", f"--{closed}-signal=HUP", sys.executable, *words],
         env={**os.environ, MARK: mark, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -98,11 +100,7 @@ def test_a_script_that_is_terminated_in_a_build_leaves_nothing(gate: Gates, tmp_
 
 def test_a_command_that_ignores_a_closed_terminal_builds_on(gate: Gates, tmp_path: Path) -> None:
     path = write(tmp_path / "a.ipynb", f"%%envd_build a\n{gate.spec('a')}")
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        started = start(tmp_path, "-m", "envd_magic", "build", str(path))
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    started = start(tmp_path, "-m", "envd_magic", "build", str(path), closed="ignore")
     until((gate.folder / "a.pid").exists, _PATIENCE)
     started.process.send_signal(signal.SIGHUP)
     gate.open("a")
