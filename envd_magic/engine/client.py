@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # The longest that one answer of the engine may take, in seconds; pulls and builds answer in pieces.
 _TIMEOUT = 120
-# The same between two pieces of a pull: an engine says nothing while a registry does not.
-_SILENCE = 300
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
@@ -89,12 +87,13 @@ class Engine:
             If no engine answers, or one that is too old.
         """
         if self._client is None:
-            # 0.2 s to import.
             from docker.errors import DockerException
+
+            from envd_magic.engine.sdk import connect
 
             try:
                 settings = {**self.here().settings(), "timeout": self._seconds}
-                client = _connect(settings, self._version)
+                client = connect(settings, self._version)
             except DockerException as error:
                 said = self._bridge.said if self._bridge is not None else ""
                 raise unreachable(self.address, said or innermost(error)) from error
@@ -160,10 +159,11 @@ class Engine:
 
         Asked for events until a time that is yet to come, an engine waits for it.
         """
+        from envd_magic.engine.sdk import pinged
+
         before = time.time()
-        answer = self.api._get(self.api._url("/_ping"))  # noqa: SLF001 - its header is not told
+        told = pinged(self.api).get("Date")
         after = time.time()
-        told = answer.headers.get("Date")
         theirs = parsedate_to_datetime(told).timestamp() if told else before
         return 0.0 if before - _APART < theirs < after + _APART else after - theirs
 
@@ -196,42 +196,6 @@ class Engine:
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
-
-
-def _connect(settings: dict[str, Any], version: str) -> Any:
-    """Make the SDK's client, for a version of the API or for "auto"."""
-    import docker
-    from docker.transport import UnixHTTPAdapter
-
-    class Client(docker.APIClient):  # type: ignore[misc, unused-ignore]
-        """Takes the engine's own CA, where REQUESTS_CA_BUNDLE would take its place."""
-
-        def merge_environment_settings(
-            self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
-        ) -> Any:
-            own = self.verify if verify is None else verify
-            return super().merge_environment_settings(url, proxies, stream, own, cert)
-
-        def _post(self, url: str, **options: Any) -> Any:
-            # The SDK would wait for ever.
-            if url.endswith("/images/create"):
-                options["timeout"] = _SILENCE
-            return super()._post(url, **options)
-
-    class OnePool(UnixHTTPAdapter):  # type: ignore[misc, unused-ignore]
-        """Keeps connections for all URLs together, where the SDK has a pool for each URL."""
-
-        def get_connection(self, _url: str, proxies: Any = None) -> Any:
-            return super().get_connection("http+docker://localhost", proxies)
-
-    client = Client(**settings, version=version)
-    theirs = client.get_adapter(client.base_url)
-    if isinstance(theirs, UnixHTTPAdapter):
-        client.mount("http+docker://", OnePool(f"http+unix://{theirs.socket_path}", theirs.timeout))
-        theirs.close()
-        # No proxy and no login of the environment is for a socket.
-        client.trust_env = False
-    return client
 
 
 @contextmanager
