@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envd_magic import BuildError, EngineError, PushError
+from envd_magic.engine.client import Engine
 
 from .own import OwnEngine, own_engine, own_registry
 from .processes import until
@@ -76,17 +77,19 @@ def test_engine_that_ends_in_a_push_is_told_and_the_next_build_works(
     user.can_build()
 
 
-def test_engine_that_ends_in_a_commit_is_told_and_keeps_nothing_after_the_next_build(
-    engine: OwnEngine, user: User, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("keeps_layers", "asked"), [(True, "load_image"), (False, "commit")])
+def test_engine_that_ends_while_it_finishes_the_image_keeps_nothing_after_the_next_build(
+    engine: OwnEngine, user: User, monkeypatch: pytest.MonkeyPatch, keeps_layers: bool, asked: str
 ) -> None:
-    from docker.api.container import ContainerApiMixin
+    import docker
 
     def killed(*_: object, **__: object) -> None:
         engine.kill()
         raise ConnectionResetError("Connection reset by peer")
 
+    monkeypatch.setattr(Engine, "keeps_layers", keeps_layers)
     with monkeypatch.context() as patch:
-        patch.setattr(ContainerApiMixin, "commit", killed)
+        patch.setattr(docker.APIClient, asked, killed)
         with pytest.raises(EngineError, match="the Docker engine does not answer"):
             user.build("true")
     engine.start()

@@ -9,8 +9,11 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import build, create_envd_config
+from envd_magic.engine.client import Engine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .lab import Lab
 
 NASTY = [
@@ -57,12 +60,20 @@ def rich_base(lab: Lab) -> str:
     )
 
 
+@pytest.fixture(params=["an archive", "a commit"])
+def finished_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have the engine finish images as one that keeps layers itself, or as containerd's."""
+    monkeypatch.setattr(Engine, "keeps_layers", request.param == "an archive")
+    return str(request.param)
+
+
 def settings(lab: Lab, spec: ImageSpec) -> dict[str, Any]:
     found = lab.inspect(build(spec, force=True).image)["Config"]
     found["Env"] = dict(item.split("=", 1) for item in found["Env"])
     return dict(found)
 
 
+@pytest.mark.usefixtures("finished_by")
 def test_the_specs_variables_win_and_the_bases_others_stay(lab: Lab, rich_base: str) -> None:
     spec = ImageSpec(name="vars", base_image=rich_base, env={"FOO": "spec", "NEW": "1"})
     env = settings(lab, spec)["Env"]
@@ -75,6 +86,7 @@ def test_the_specs_variables_win_and_the_bases_others_stay(lab: Lab, rich_base: 
     assert env["_F_IMG_ID"] == spec.id
 
 
+@pytest.mark.usefixtures("finished_by")
 def test_what_envd_drops_of_the_base_is_kept(lab: Lab, rich_base: str) -> None:
     spec = ImageSpec(name="kept", base_image=rich_base, commands=["true"])
     found, base = settings(lab, spec), lab.inspect(rich_base)["Config"]
@@ -85,6 +97,7 @@ def test_what_envd_drops_of_the_base_is_kept(lab: Lab, rich_base: str) -> None:
     assert found["Labels"]["org.example.note"] == "two words"
 
 
+@pytest.mark.usefixtures("finished_by")
 @pytest.mark.parametrize(
     ("entrypoint", "expected"),
     [
@@ -100,6 +113,48 @@ def test_entrypoint(
     found = settings(lab, spec)
     assert (found["Entrypoint"] or []) == expected
     assert found["Cmd"] == ["printenv", "FOO"]
+
+
+def test_the_steps_are_in_the_images_history(lab: Lab, finished_by: str) -> None:
+    spec = ImageSpec(name="history", commands=[f"echo {finished_by} > /by"])
+    image = build(spec, force=True).image
+    told = lab.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
+    assert told.count(f"echo {finished_by} > /by") == 1
+    layers = lab.inspect(image)["RootFS"]["Layers"]
+    assert layers[:-1] == lab.inspect(lab.base_image)["RootFS"]["Layers"]
+
+
+def test_an_image_one_of_whose_steps_left_no_layer_is_finished_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import docker
+
+    told = docker.APIClient.history
+
+    def with_one_more(api: docker.APIClient, image: str) -> list[Any]:
+        return [{"Created": 0, "CreatedBy": "", "Comment": "", "Size": 0}, *told(api, image)]
+
+    monkeypatch.setattr(docker.APIClient, "history", with_one_more)
+    image = build(ImageSpec(name="no-layer", env={"A": "1"}, commands=["true"]), force=True).image
+    assert "A=1" in lab.inspect(image)["Config"]["Env"]
+
+
+@pytest.mark.usefixtures("finished_by")
+def test_steps_that_write_no_byte_or_no_layer_do_not_hinder(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").touch()
+    for number, command in enumerate(("true", "touch /nothing", "echo 1 > /one")):
+        spec = ImageSpec(name=f"nothing-{number}", commands=[command], copy=["empty"])
+        image = build(spec, force=True).image
+        assert lab.run(image, "stat", "-c", "%s", "/root/empty") == "0\n"
+        assert lab.docker("history", "-q", image)
+        pushed = f"{lab.registry}/nothing:{number}"
+        lab.docker("tag", image, pushed)
+        lab.docker("push", pushed)
+        lab.docker("rmi", "-f", pushed, image)
+        assert lab.run(pushed, "stat", "-c", "%s", "/root/empty") == "0\n"
 
 
 def test_any_text_arrives_in_variables_and_commands(lab: Lab) -> None:

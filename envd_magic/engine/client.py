@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envd_magic.engine.address import Address, find_address, unreachable
 from envd_magic.engine.bridge import Bridge, ssh_bridge
@@ -23,10 +23,21 @@ _TIMEOUT = 120
 #: The oldest API with the BuildKit that envd drives.
 OLDEST_API = (1, 40)
 
-# Who engines at their addresses are, and when they said so: telling it, an engine asks programs of
-# its own. Seconds that it holds for, since another one may come to be at the address.
-_KNOWN: dict[Address, tuple[str, float]] = {}
+
+class _Known(NamedTuple):
+    """Who an engine is, and when it said so."""
+
+    identity: str
+    keeps_layers: bool
+    when: float
+
+
+# Engines at their addresses: to tell who it is, an engine asks programs of its own. Seconds that it
+# holds for, since another one may come to be at the address.
+_KNOWN: dict[Address, _Known] = {}
 _HOLDS = 60.0
+# Of an engine's driver, where containerd keeps the images.
+_BY_CONTAINERD = ("driver-type", "io.containerd.snapshotter.v1")
 
 # Seconds: clocks that are nearer are taken for one, since an engine tells whole seconds.
 _APART = 2.0
@@ -53,7 +64,7 @@ class Engine:
         self._seconds = seconds
         self._version = version
         self._client: Any = None
-        self._identity = ""
+        self._itself: _Known | None = None
         self._address = address
         self._bridge: Bridge | None = None
         self._plugs = Plugs()
@@ -75,7 +86,7 @@ class Engine:
         """Be another engine from now on; None leaves it as it is."""
         if address is not None:
             self.close()
-            self._address, self._identity, self._version = address, "", "auto"
+            self._address, self._itself, self._version = address, None, "auto"
 
     @property
     def api(self) -> Any:
@@ -117,15 +128,32 @@ class Engine:
         EngineError
             If no engine answers.
         """
-        if not self._identity:
+        return self._known().identity
+
+    @property
+    def keeps_layers(self) -> bool:
+        """Does it keep images' layers itself? Else containerd keeps images, as they were packed.
+
+        Raises
+        ------
+        EngineError
+            If no engine answers.
+        """
+        return self._known().keeps_layers
+
+    def _known(self) -> _Known:
+        if self._itself is None:
             now = time.monotonic()
-            known, when = _KNOWN.get(self.address, ("", now))
-            if not known or now - when > _HOLDS:
+            known = _KNOWN.get(self.address)
+            if known is None or now - known.when > _HOLDS:
                 with explained("ask the engine who it is"):
-                    known = str(self.api.info()["ID"])
-                _KNOWN[self.address] = (known, now)
-            self._identity = known
-        return self._identity
+                    told = self.api.info()
+                # https://docs.docker.com/engine/storage/containerd/ has the pair.
+                status = map(tuple, told.get("DriverStatus") or ())
+                known = _Known(str(told["ID"]), _BY_CONTAINERD not in status, now)
+                _KNOWN[self.address] = known
+            self._itself = known
+        return self._itself
 
     def last_prune(self, ours: Collection[str] = ()) -> float | None:
         """Give when its build cache was thrown away last, by this machine's clock, if it knows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envd_magic.engine.client import Engine, explained
 from envd_magic.engine.containers import container
@@ -15,6 +15,7 @@ from envd_magic.engine.images import (
     inspect,
     split_name,
 )
+from envd_magic.engine.loading import load_as
 from envd_magic.recipe.model import DEFAULT_PATH
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Settings of a base image that envd drops, and that stay.
 KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
+# Those that envd gives an image.
+_GIVEN = ("User", "WorkingDir", "Entrypoint", "OnBuild")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,15 @@ class Goal:
     recipe: str
 
 
-def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str) -> str:
+class Finished(NamedTuple):
+    """An image that is as it was asked for: its private name, its ID, and the bytes it takes."""
+
+    name: str
+    id: str
+    size: int
+
+
+def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str) -> Finished:
     """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
 
     Parameters
@@ -60,26 +71,35 @@ def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str)
         Private name for what comes out.
     before
         Name of an image of an earlier build, which is given if it is the same in all.
-
-    Returns
-    -------
-    str
-        The private name.
     """
-    config = _config(built, goal)
+    labels = _labels(built, goal)
+    config = _config(built, goal, labels)
     earlier = inspect(engine, before)
     # Every step came from the cache: an image that is the same keeps its digest.
-    if earlier is not None and _is_same(earlier, built, config) and hold(engine, earlier.id, name):
-        return name
-    # A container that never starts: a commit gives its image the settings as they are here, where a
-    # Dockerfile would need quoting, has no newlines, and takes a step for each.
+    if (
+        earlier is not None
+        and _is_same(earlier, built, config, labels)
+        and hold(engine, earlier.id, name)
+    ):
+        return Finished(name, earlier.id, earlier.size)
+    made = load_as(engine, built, config, name) if engine.keeps_layers else None
+    return Finished(name, made or _commit(engine, built, config, name), built.size)
+
+
+def _commit(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: str) -> str:
+    """Make the image of a container that never starts; give its ID.
+
+    It gets the settings as they are here, where a Dockerfile would need quoting, has no newlines,
+    and takes a step for each.
+    """
+    # What has no command would get the container's.
     command = {"command": ["true"]} if config.get("Cmd") else {"entrypoint": ["true"]}
     with (
         container(engine, built.id, {"network_disabled": True, **command}) as made,
         explained("finish the image"),
     ):
-        engine.api.commit(made, *split_name(name), pause=False, conf=config)
-    return name
+        told = engine.api.commit(made, *split_name(name), pause=False, conf=config)
+        return str(told["Id"])
 
 
 def finished_env(base: ImageInfo, finishing: Finish) -> dict[str, str]:
@@ -91,33 +111,44 @@ def finished_env(base: ImageInfo, finishing: Finish) -> dict[str, str]:
     return env
 
 
-def _config(built: ImageInfo, goal: Goal) -> dict[str, Any]:
-    base, finishing = goal.base, goal.finish
-    config = {key: base.config[key] for key in KEPT if base.config.get(key)}
-    config["Env"] = [f"{name}={value}" for name, value in finished_env(base, finishing).items()]
+def _labels(built: ImageInfo, goal: Goal) -> dict[str, str]:
+    """Give the labels that a finished image has, without those that envd adds."""
     own = {RECIPE_LABEL: goal.recipe, LAYERS_LABEL: built.layers_digest}
-    config["Labels"] = {**base.labels, **own}
+    return {**goal.base.labels, **own}
+
+
+def _config(built: ImageInfo, goal: Goal, labels: Mapping[str, str]) -> dict[str, Any]:
+    base, finishing = goal.base, goal.finish
+    config = {key: built.config[key] for key in _GIVEN if built.config.get(key)}
+    config.update({key: base.config[key] for key in KEPT if base.config.get(key)})
+    env = finished_env(base, finishing)
+    env.update({name: value for name, value in built.env.items() if name not in env})
+    config["Env"] = [f"{name}={value}" for name, value in env.items()]
+    config["Labels"] = {**built.labels, **labels}
     if finishing.entrypoint is not None:
         config["Entrypoint"] = list(finishing.entrypoint)
-    elif not config.get("Cmd"):
-        # Not left out: a commit would fill it in from the container.
-        config["Entrypoint"] = built.config.get("Entrypoint") or []
+    # Not left out: a commit would fill it in from the container.
+    config.setdefault("Entrypoint", [])
     return config
 
 
-def _is_same(earlier: ImageInfo, built: ImageInfo, config: Mapping[str, Any]) -> bool:
+def _is_same(
+    earlier: ImageInfo, built: ImageInfo, config: Mapping[str, Any], labels: Mapping[str, str]
+) -> bool:
     """Is an earlier image what finishing a new one would give?
 
     envd's own labels are left out: they name the folder that it was built in.
     """
-    kept = {key: built.config.get(key) for key in ("User", "WorkingDir", "Entrypoint", "OnBuild")}
-    wanted = {**kept, **config}
-    env, labels = wanted.pop("Env"), wanted.pop("Labels")
     has = earlier.config
     return (
         earlier.layers == built.layers
         and earlier.platform == built.platform
-        and (has.get("Env") or [])[: len(env)] == env
         and labels.items() <= earlier.labels.items()
-        and all((has.get(key) or None) == (value or None) for key, value in wanted.items())
+        # envd gives its own in any order.
+        and sorted(has.get("Env") or []) == sorted(config["Env"])
+        and all(
+            (has.get(key) or None) == (value or None)
+            for key, value in config.items()
+            if key not in ("Env", "Labels")
+        )
     )

@@ -199,7 +199,7 @@ class _Build:
         made = {
             platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
         }
-        self._verify(made)
+        self._verify({platform: one.name for platform, one in made.items()})
         self._tag(made)
         if self.push:
             self._push()
@@ -248,8 +248,8 @@ class _Build:
         self._verify(None)
         return self._result("exists")
 
-    def _platform(self, commands: Commands, home: Home, platform: str) -> str:
-        """Build and finish for one platform; give the private name of what came out."""
+    def _platform(self, commands: Commands, home: Home, platform: str) -> finishing.Finished:
+        """Build and finish for one platform."""
         self._phase(Phase.BASE, f"{self.recipe.base} ({platform})")
         report = self.log.line
         pull = partial(images.base_image, self.engine, self.recipe.base, platform, report)
@@ -336,16 +336,15 @@ class _Build:
         self.verification = replace(found, image=self.recipe.image)
         required(self.verification)
 
-    def _tag(self, made: dict[str, str]) -> None:
+    def _tag(self, made: dict[str, finishing.Finished]) -> None:
         """Set the final names, all at the end: until then a name keeps its last good image."""
         names = self.recipe.names
         for platform, name in names.items():
-            images.tag(self.engine, made[platform], name)
+            images.tag(self.engine, made[platform].name, name)
         first = next(iter(made.values()))
         if len(made) > 1:
-            images.tag(self.engine, first, self.recipe.image)
-        info = images.inspect(self.engine, first)
-        self.digest, self.size = (info.id, info.size) if info else ("", 0)
+            images.tag(self.engine, first.name, self.recipe.image)
+        self.digest, self.size = first.id, first.size
 
     def _push(self) -> None:
         told = partial(self._phase, Phase.PUSH)
