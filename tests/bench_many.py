@@ -84,7 +84,7 @@ def main() -> int:
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         try:
             for what, found, promised in _measure(running, Path(name)):
-                print(f"{what:45} {found:>45}   {promised}", flush=True)
+                print(f"{what:45} {found:>62}   {promised}", flush=True)
         finally:
             if running.started:
                 running.down()
@@ -94,10 +94,9 @@ def main() -> int:
 def _measure(running: Lab, folder: Path) -> Iterator[tuple[str, str, str]]:
     for what, packages in (("packages, a command each", _PACKAGES), ("a command each", ())):
         pairs = [_pair(running, folder, packages, number) for number in range(_ROUNDS)]
-        ours = statistics.median(one.seconds for one, _ in pairs)
-        bare = statistics.median(one.seconds for _, one in pairs)
+        ours, bare = (_range([pair[side].seconds for pair in pairs]) for side in (0, 1))
         ratio = statistics.median(one.seconds / two.seconds for one, two in pairs)
-        found = f"{ours:.1f} s, envd {bare:.1f} s, ratio {ratio:.2f}"
+        found = f"{ours}, envd {bare}, ratio {ratio:.2f}"
         yield f"{_COUNT} images, {_AT_ONCE} at once: {what}", found, f"at most {_PROMISED}"
         memory, threads = (max(getattr(one, n) for one, _ in pairs) for n in ("memory", "threads"))
         yield "  our process", f"{memory} MB, {threads} threads", "bounded"
@@ -108,6 +107,11 @@ def _measure(running: Lab, folder: Path) -> Iterator[tuple[str, str, str]]:
         yield f"{count} images, envd takes no time", found, "in line"
     for count in _SIZES:
         yield f"{count} specs prepared", f"{1000 * _prepared(count):.2f} ms each", "in line"
+
+
+def _range(seconds: Sequence[float]) -> str:
+    """Say what runs took: envd alone misses its cache in some, and then takes ten times as long."""
+    return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f}-{max(seconds):.1f})"
 
 
 def _pair(running: Lab, folder: Path, packages: Sequence[str], number: int) -> tuple[Seen, Seen]:
