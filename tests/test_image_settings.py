@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 from flytekit import ImageSpec
 
 from envd_magic import build, create_envd_config
+from envd_magic.engine import loading
 from envd_magic.engine.client import Engine
 
 if TYPE_CHECKING:
@@ -137,6 +139,25 @@ def test_an_image_one_of_whose_steps_left_no_layer_is_finished_too(
     monkeypatch.setattr(docker.APIClient, "history", with_one_more)
     image = build(ImageSpec(name="no-layer", env={"A": "1"}, commands=["true"]), force=True).image
     assert "A=1" in lab.inspect(image)["Config"]["Env"]
+    assert lab.inspect(image)["Parent"], "it was not made by a commit"
+
+
+@pytest.mark.parametrize("refused", ["no archive", "an archive of a layer that is not there"])
+def test_an_engine_that_takes_no_archive_finishes_images_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    packed = loading.packed
+
+    def other(files: dict[str, bytes]) -> bytes:
+        unknown = {
+            name: re.sub(rb'"sha256:\w{4}', b'"sha256:0000', text) for name, text in files.items()
+        }
+        return b"no archive" if refused == "no archive" else packed(unknown)
+
+    monkeypatch.setattr(loading, "packed", other)
+    image = build(ImageSpec(name="refused", env={"A": refused}), force=True).image
+    assert f"A={refused}" in lab.inspect(image)["Config"]["Env"]
+    assert lab.inspect(image)["Parent"], "it was not made by a commit"
 
 
 @pytest.mark.usefixtures("finished_by")

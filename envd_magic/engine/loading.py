@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from envd_magic.engine.client import Engine, explained
-from envd_magic.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from envd_magic.engine.images import ImageInfo
 
 _DOING = "finish the image"
+# What an engine says of an image that it has taken.
+_TAKEN = "Loaded image"
 
 
 def load_as(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: str) -> str | None:
@@ -44,13 +45,16 @@ def load_as(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: s
     Returns
     -------
     str or None
-        Its ID; None where the engine does not tell how the layers have come to be.
+        Its ID; None where the engine does not take it, or does not tell how the layers have come
+        to be.
 
     Raises
     ------
     EngineError
-        If the engine does not take it.
+        If the engine does not answer.
     """
+    from docker.errors import APIError
+
     history = _history(engine, built)
     if history is None:
         return None
@@ -75,10 +79,12 @@ def load_as(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: s
     }
     files = {f"{digest}.json": content, "manifest.json": json.dumps([manifest]).encode()}
     with explained(_DOING):
-        for told in engine.api.load_image(_packed(files), quiet=True):
-            if "error" in told:
-                raise EngineError(f"Cannot {_DOING}: {told['error']}")
-    return f"sha256:{digest}"
+        try:
+            told = engine.api.load_image(packed(files), quiet=True)
+            taken = any(_TAKEN in one.get("stream", "") for one in told)
+        except APIError:
+            taken = False
+    return f"sha256:{digest}" if taken else None
 
 
 def _history(engine: Engine, built: ImageInfo) -> list[dict[str, Any]] | None:
@@ -97,11 +103,12 @@ def _history(engine: Engine, built: ImageInfo) -> list[dict[str, Any]] | None:
     ]
 
 
-def _packed(files: Mapping[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in files.items():
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Give an archive of files."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, text in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    return content.getvalue()
