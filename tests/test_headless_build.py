@@ -106,6 +106,12 @@ def test_help_tells_the_exit_codes() -> None:
     assert "130  it was stopped" in result.stdout
 
 
+def test_help_cuts_off_no_command() -> None:
+    listed = run("--help").stdout.partition("Commands:")[2]
+    assert "context" in listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize(("words", "meant"), [([], "of-cell"), (["--context", "of-me"], "of-me")])
 def test_options_of_a_cell_count_unless_the_command_has_them(
     tmp_path: Path, words: list[str], meant: str

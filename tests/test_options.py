@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from envd_magic.interactive.options import (
     run_parser,
     spec_build_parser,
 )
+from envd_magic.spec.names import BUILDERS
 
 from .shells import shell
 
@@ -212,6 +214,16 @@ def test_help_of_a_command_tells_its_options_and_begins_with_its_usage(
     assert COMMANDS[command].help in text
     assert all(option in text for option in COMMANDS[command].parser().options)
     assert f"  {command} " in overview()
+
+
+def test_one_percent_sign_is_before_a_line_magic(ip: Any) -> None:
+    for text in (overview(), *(ip.do(f"%envd {command} --help") for command in COMMANDS)):
+        assert set(re.findall(r"%%\w+", text)) <= {"%%envd_build"}
+
+
+def test_help_of_contexts_tells_the_kinds_of_builders(ip: Any) -> None:
+    text = ip.do("%envd context --help")
+    assert all(f"  {kind} " in text and address in text for kind, address in BUILDERS.items())
 
 
 def test_help_does_not_change_with_the_width_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from envd_magic.engine.address import Address
 from envd_magic.engine.bridge import ssh_command
 from envd_magic.errors import ContextError, EngineError
 from envd_magic.paths import data_folder, lock, unusable, write_whole
-from envd_magic.spec.names import unknown
+from envd_magic.spec.names import BUILDERS, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,15 +28,6 @@ SANDBOX_REGISTRY = "localhost:30000"
 SANDBOX_CONTEXT = "flyte-sandbox"
 SANDBOX_BUILDER = "tcp://localhost:30003"
 CONTEXT_VARIABLE = "FLYTE_ENVD_CONTEXT"
-#: Kinds of builders, and what their address is.
-BUILDERS = {
-    "moby-worker": "a Docker engine: tcp://machine:2376, ssh://user@machine or unix:///path",
-    "docker-container": "name of the container",
-    "nerdctl-container": "name of the container",
-    "tcp": "machine:port of a buildkitd",
-    "unix": "path of the socket of a buildkitd",
-    "kube-pod": "name of the pod, as buildkitd-0?namespace=builders&context=team",
-}
 _KEPT = ("name", "builder", "address", "certificates")
 _NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
 _DEFAULT_CONTAINER = "envd_buildkitd"
@@ -53,7 +44,7 @@ class Context:
     name
         What it is called.
     builder
-        One of :data:`BUILDERS`.
+        One of :data:`~envd_magic.spec.names.BUILDERS`.
     address
         Of the builder, without the builder's name before it.
     certificates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from envd_magic.envd.contexts import (
-    BUILDERS,
     SANDBOX_CONTEXT,
     Context,
     add_context,
@@ -14,6 +13,7 @@ from envd_magic.envd.contexts import (
 from envd_magic.envd.home import user_contexts
 from envd_magic.envd.program import find_envd
 from envd_magic.errors import ContextError
+from envd_magic.spec.names import BUILDERS
 
 
 def listing(asked: str | None = None) -> tuple[list[list[str]], str]:

@@ -32,9 +32,10 @@ def replay(file: Path, speed: float) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
 @click.option("--no-python", is_flag=True, help="Leave python_version to the base image.")
 def freeze(paths: tuple[Path, ...], no_python: bool) -> None:  # noqa: FBT001
-    """Print an ImageSpec of what notebooks and Python files import; they are not run.
+    """Print an ImageSpec of what files import.
 
-    Versions are those that are installed beside envd-magic.
+    They are notebooks or Python files, and are not run. Versions are those that are installed
+    beside envd-magic.
     """
     from envd_magic.freeze.frozen import freeze_sources, with_flytekit
     from envd_magic.headless.find import files_of, inside, sources_of

@@ -47,6 +47,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one ob
 
 
 _context = click.option("--context", metavar="NAME", help="envd context to build in.")
+_looked_at = click.option("--context", metavar="NAME", help="Use the engine of this envd context.")
 _force = click.option("--force", is_flag=True, help="Build images that are there, too.")
 _no_cache = click.option("--no-cache", is_flag=True, help="Run every step, cached or not.")
 _incremental = click.option(
@@ -165,9 +166,9 @@ def preview(paths: tuple[Path, ...], execute: bool, timeout: int, as_json: bool)
 @_no_cache
 @_incremental
 def plan(paths: tuple[Path, ...], execute: bool, timeout: int, **given: Any) -> None:  # noqa: FBT001
-    """Tell what building each image will do: what runs, what is cached, and why.
+    """Tell what building each image will do, and why.
 
-    Nothing is built, pulled or pushed.
+    A step runs or is cached. Nothing is built, pulled or pushed.
     """
     from envd_magic.headless.preview import planned, previews
     from envd_magic.pipeline.options import Options
@@ -195,10 +196,10 @@ def check(  # noqa: PLR0913
     junit: Path | None,
     strict: bool,  # noqa: FBT001
 ) -> None:
-    """Tell what is wrong with each image, a line each, and where; nothing is built.
+    """Tell what is wrong with each image, a line each.
 
-    A line has the file, the cell and the line in it, the field and what is wrong. Where a notebook
-    holds the record of a build, it tells whether the cell has changed since.
+    Nothing is built. A line has the file, the cell and the line in it, the field and what is
+    wrong. Where a notebook holds the record of a build, it tells whether the cell has changed since.
     """
     from envd_magic.headless import report
     from envd_magic.headless.check import check as look
@@ -235,8 +236,9 @@ def _summary(sources: list[Source], findings: int) -> str:
 @_timeout
 @_json
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Build N at once."
-)
+    "-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+    help="Build N at once.",
+)  # fmt: skip
 @click.option("--registry", metavar="REGISTRY", help="Registry of all images.")
 @_context
 @click.option("--push/--no-push", default=None, help="Push the images, or do not.")
@@ -309,7 +311,7 @@ def _build(sources: list[Source], given: dict[str, Any]) -> int:
 @_execute
 @_timeout
 @_json
-@_context
+@_looked_at
 @click.option("--image", metavar="IMAGE", help="Look at this image in place of the file's one.")
 def verify(  # noqa: PLR0913
     paths: tuple[Path, ...],
@@ -347,9 +349,10 @@ def doctor(
     as_json: bool,  # noqa: FBT001
     context: str | None,
 ) -> None:
-    """Tell whether all is there that building the images needs, and what to do where it is not.
+    """Tell whether all is there that builds need.
 
-    Without a PATH, flytekit's default image counts. The exit code is 1 where something fails.
+    What to do is said where it is not. Without a PATH, flytekit's default image counts. The
+    exit code is 1 where something fails.
     """
     import json
 

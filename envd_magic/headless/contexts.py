@@ -7,14 +7,15 @@ import sys
 import click
 
 from envd_magic.headless.say import say
-from envd_magic.spec.names import CONTEXT_ACTIONS
+from envd_magic.spec.names import CONTEXT_ACTIONS, builders_help
 
 
-@click.command()
+# Click takes lines as they are below its mark.
+@click.command(epilog=f"\b\n{builders_help()}")
 @click.argument("action", type=click.Choice(CONTEXT_ACTIONS), default="list", metavar="[ACTION]")
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--builder", metavar="KIND", help="With add: kind of the builder, as tcp.")
-@click.option("--address", metavar="ADDRESS", help="With add: where the builder is.")
+@click.option("--builder", metavar="KIND", help="With add: kind of the builder, see below.")
+@click.option("--address", metavar="ADDRESS", help="With add: where it is, see below.")
 @click.option(
     "--certificates", metavar="FOLDER", help="With add, over TCP: has ca.pem, cert.pem and key.pem."
 )

@@ -217,9 +217,11 @@ def _image(magic: EnvdMagic, text: str) -> str:
 
 def _config(magic: EnvdMagic, _options: argparse.Namespace) -> None:
     traits = magic.traits()
-    for name, (value, source) in magic.settings_in_force().items():
-        print(f"{name:11} = {value!r:24} {source}")
-        print(f"              {traits[name].help}")
+    settings = magic.settings_in_force()
+    width = max(map(len, settings))
+    for name, (value, source) in settings.items():
+        print(f"{name:{width}} = {value!r:24} {source}")
+        print(f"{'':{width}}   {traits[name].help}")
     print("\nSet one: %config EnvdMagic.registry = 'localhost:5000', or in [tool.envd_magic] of")
     print("pyproject.toml, or as c.EnvdMagic.registry in IPython's configuration file.")
 
@@ -291,11 +293,16 @@ COMMANDS: dict[str, Command] = {
         partial(parsers.plain_parser, "builds", "List the builds of this session."), _builds
     ),
     "wait": _command(
-        partial(parsers.job_parser, "wait", "Show builds until they end, all that run by default."),
-        _wait,
+        partial(parsers.job_parser, "wait", "Show builds until they end.", "all that run"), _wait
     ),
     "cancel": _command(
-        partial(parsers.job_parser, "cancel", "Stop a build in the background."), _cancel
+        partial(
+            parsers.job_parser,
+            "cancel",
+            "Stop a build in the background.",
+            "the only one that runs",
+        ),
+        _cancel,
     ),
     "config": _command(
         partial(parsers.plain_parser, "config", "Show the settings, and where each comes from."),

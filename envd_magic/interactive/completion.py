@@ -231,7 +231,7 @@ def _past_builds() -> list[str]:
 
 
 def _builders() -> list[str]:
-    from envd_magic.envd.contexts import BUILDERS
+    from envd_magic.spec.names import BUILDERS
 
     return list(BUILDERS)
 

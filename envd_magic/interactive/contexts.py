@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from envd_magic.interactive.options import MagicParser
-from envd_magic.spec.names import CONTEXT_ACTIONS
+from envd_magic.spec.names import CONTEXT_ACTIONS, builders_help
 
 if TYPE_CHECKING:
     import argparse
@@ -28,13 +28,14 @@ def context_parser() -> MagicParser:
     add = parser.add_argument
     add("action", nargs="?", choices=CONTEXT_ACTIONS, default="list", help="list is the default")
     add("context", nargs="?", metavar="NAME", help="without one, check looks at what a build takes")
-    add("--builder", metavar="KIND", help="with add: kind of the builder, as moby-worker or tcp")
-    add("--address", metavar="ADDRESS", help="with add: where the builder is")
+    add("--builder", metavar="KIND", help="with add: kind of the builder, see below")
+    add("--address", metavar="ADDRESS", help="with add: where it is, see below")
     add(
         "--certificates",
         metavar="FOLDER",
         help="with add, over TCP: has ca.pem, cert.pem and key.pem",
     )
+    parser.epilog = builders_help()
     return parser
 
 

@@ -25,7 +25,7 @@ def history_parser() -> MagicParser:
         "%envd history",
         "List past builds, show one of them, or bring its spec back.\n\n"
         "Builds of all notebooks and scripts are remembered, secrets masked; the last 500.\n"
-        "Not if the setting history is off: %%config EnvdMagic.history = False",
+        "Not if the setting history is off: %config EnvdMagic.history = False",
     )
     add = parser.add_argument
     add("number", nargs="?", type=count, metavar="NUMBER", help="show this one")
@@ -121,7 +121,7 @@ def record_parser() -> MagicParser:
     """Make the parser of ``%envd record``."""
     parser = MagicParser(
         "%envd record",
-        "Save the recording of a build, to be shown elsewhere with %%envd replay.\n\n"
+        "Save the recording of a build, to be shown elsewhere with %envd replay.\n\n"
         "It has what was told, when, and the spec, secrets masked. Packed if FILE ends in .gz.",
     )
     add = parser.add_argument
@@ -177,7 +177,7 @@ def report_parser() -> MagicParser:
     """Make the parser of ``%envd report``."""
     parser = MagicParser(
         "%envd report",
-        "Save what tells others why a build went as it did, for %%envd replay.\n\n"
+        "Save what tells others why a build went as it did, for %envd replay.\n\n"
         "One file has the recording, the diagnosis and what the doctor finds now. Secrets are\n"
         "masked, homes and the names of this user and machine are taken out; look at it before\n"
         "it goes to others. Packed if FILE ends in .gz.",

@@ -236,7 +236,7 @@ def _add_spec_options(parser: MagicParser) -> None:
 
 def add_context(parser: MagicParser) -> None:
     """Add the option that says which engine is looked at."""
-    parser.add_argument("--context", metavar="NAME", help="look at the engine of this envd context")
+    parser.add_argument("--context", metavar="NAME", help="use the engine of this envd context")
 
 
 def add_build_choices(parser: MagicParser) -> None:
@@ -357,11 +357,15 @@ def run_parser() -> MagicParser:
     return parser
 
 
-def job_parser(command: str, description: str) -> MagicParser:
-    """Make the parser of a command that takes a build's number."""
+def job_parser(command: str, description: str, otherwise: str) -> MagicParser:
+    """Make the parser of a command that takes a build's number, or what is meant otherwise."""
     parser = MagicParser(f"%envd {command}", description)
     parser.add_argument(
-        "build", nargs="?", type=count, metavar="BUILD", help="its number (see %%envd builds)"
+        "build",
+        nargs="?",
+        type=count,
+        metavar="BUILD",
+        help=f"its number (see %%envd builds); none: {otherwise}",
     )
     return parser
 
