@@ -199,7 +199,8 @@ def check(  # noqa: PLR0913
     """Tell what is wrong with each image, a line each.
 
     Nothing is built. A line has the file, the cell and the line in it, the field and what is
-    wrong. Where a notebook holds the record of a build, it tells whether the cell has changed since.
+    wrong. Where a notebook holds the record of a build, it tells whether the cell has changed
+    since.
     """
     from envd_magic.headless import report
     from envd_magic.headless.check import check as look
