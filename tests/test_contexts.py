@@ -147,7 +147,7 @@ def test_what_is_added_leaves_the_users_envd_as_it_is(home: Path) -> None:
         (("add", "--builder", "moby-worker"), "NAME is missing"),
         (("list", "--address", "h:1"), "--address is for add"),
         (("remove", "far"), "envd context rm --name far"),
-        (("remove", "none"), "No context was added here"),
+        (("remove", "none"), "There is no context 'none' to remove: none was added here"),
         (("check", "fra"), "Did you mean 'far'"),
     ],
 )

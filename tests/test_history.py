@@ -115,6 +115,8 @@ def test_history_lists_shows_restores_and_forgets() -> None:
     lines = ip.do("%envd history").splitlines()
     assert [line.split()[0] for line in lines] == ["number", "2", "1"]
     assert len(ip.do("%envd history --name trainer").splitlines()) == 2
+    assert len(ip.do("%envd history --lines 1").splitlines()) == 2
+    assert ip.do("%envd history --lines 0").splitlines() == lines
     assert "Failed to build: other:x" in ip.do("%envd history 2")
     assert "packages=['attrs']" in ip.do("%envd history 1")
     ip.do("%envd history 1 again")

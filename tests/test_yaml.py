@@ -198,6 +198,20 @@ def test_what_holds_anything_else_is_not_gathered(value: Any) -> None:
     assert gather(value) is None
 
 
+def test_mistake_in_the_yaml_is_told_in_a_line_with_its_place() -> None:
+    assert _refused("name: a\npackages: [six\n") == (
+        "The cell is no YAML of an ImageSpec: line 3, column 1: expected ',' or ']', "
+        "but got '<stream end>' (while parsing a flow sequence that begins in line 2)"
+    )
+
+
+def test_registry_with_a_scheme_is_told_by_its_field_with_what_to_leave_out() -> None:
+    assert _refused("name: a\nregistry: http://localhost:5000\n") == (
+        "registry: 'http://localhost:5000' is no registry; expected host[:port][/path], as "
+        "localhost:5000, without what stands before the host (line 2)"
+    )
+
+
 def test_several_are_refused_where_one_is_wanted() -> None:
     with pytest.raises(CellError, match="it makes several"):
         spec_from_cell("[ImageSpec()]", {})

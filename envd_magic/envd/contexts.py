@@ -202,7 +202,8 @@ def remove_context(name: str, taken: Iterable[str]) -> None:
             f"The context {name} is your envd's own, which is left as it is. It goes with: "
             f"envd context rm --name {name}"
         )
-    raise ContextError(unknown("context", name, found) if found else "No context was added here")
+    none = f"There is no context {name!r} to remove: none was added here"
+    raise ContextError(unknown("context", name, found) if found else none)
 
 
 def _checked(context: Context) -> Context:

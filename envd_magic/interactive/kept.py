@@ -31,7 +31,13 @@ def history_parser() -> MagicParser:
     add("number", nargs="?", type=count, metavar="NUMBER", help="show this one")
     add("variable", nargs="?", metavar="VARIABLE", help="bind its spec to a variable")
     add("--name", metavar="NAME", help="images of this name only")
-    add("--lines", type=count, default=_SHOWN, metavar="N", help="list the last N (default: 20)")
+    add(
+        "--lines",
+        type=count,
+        default=_SHOWN,
+        metavar="N",
+        help=f"list the last N, 0 for all (default: {_SHOWN})",
+    )
     add(
         "--remove",
         action="append",
@@ -53,7 +59,7 @@ def show_history(magic: EnvdMagic, options: argparse.Namespace) -> None:
         print(f"Forgotten: {gone}")
         return
     if options.number is None:
-        print(_table(history.entries(options.name, options.lines)))
+        print(_table(history.entries(options.name, options.lines or history.MOST)))
         if off := _off(magic, "history"):
             print(f"note: new builds are not remembered: {off}")
         return

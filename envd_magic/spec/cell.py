@@ -32,6 +32,7 @@ CELL_FILE = "<envd_build cell>"
 # Characters of a line that a message shows.
 _SHOWN = 100
 _UNKNOWN = re.compile(r"\bImageSpec\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_NO_REGISTRY = re.compile(r"Invalid container registry name: '([^\n]*)'\.\n")
 
 
 def below_magic(body: str) -> str:
@@ -246,6 +247,11 @@ def refused(error: ValueError) -> SpecError:
         # Some other value's own error, in an argument.
         raise error
     text = str(error)
+    if match := _NO_REGISTRY.match(text):
+        # flytekit names neither the field nor what is too much.
+        bare = "" if "://" not in match[1] else ", without what stands before the host"
+        message = f"{match[1]!r} is no registry; expected host[:port][/path], as localhost:5000"
+        return SpecError(Problem("registry", message + bare))
     field = next((name for name in BY_NAME if text.startswith(f"{name} ")), "")
     return SpecError(Problem(field, text.removeprefix(field).strip()))
 

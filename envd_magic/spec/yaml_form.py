@@ -68,12 +68,23 @@ def specs_from_yaml(text: str) -> Specs:
         if "single document" in str(error):
             message = "There are several YAML documents; a list in one makes several images"
             raise CellError(Problem("", message)) from error
-        raise CellError(Problem("", f"The cell is no YAML of an ImageSpec: {error}")) from error
+        message = f"The cell is no YAML of an ImageSpec: {_told(error)}"
+        raise CellError(Problem("", message)) from error
     except yaml.YAMLError as error:
-        message = f"The cell is no YAML of an ImageSpec: {error}"
+        message = f"The cell is no YAML of an ImageSpec: {_told(error)}"
         raise CellError(Problem("", message)) from error
     except RecursionError:
         raise CellError(Problem("", "The YAML refers to itself")) from None
+
+
+def _told(error: Exception) -> str:
+    """Say in a line what the parser says over several."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error)
+    begun, context = getattr(error, "context_mark", None), getattr(error, "context", None)
+    since = f" ({context} that begins in line {begun.line + 1})" if begun and context else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', '')}{since}"
 
 
 def _measure(root: Node | None) -> None:
