@@ -169,6 +169,15 @@ def test_the_magic_shows_the_same_and_gives_json(lab: Lab) -> None:
 # Without it: engines and registries that say what they should not.
 
 
+def test_a_base_image_of_a_registry_that_does_not_run_is_told_in_a_few_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    host = f"localhost:{free_port('127.0.0.1')}"
+    told = found(of(base_image=f"{host}/python:3.11"))["base image"]
+    assert told.text == f"{host} cannot be reached: Connection refused"
+
+
 @pytest.fixture
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("s")

@@ -80,6 +80,13 @@ def test_the_base_image_can_bring_the_python(tmp_path: Path) -> None:
     assert "python_version" not in run("freeze", "--no-python", path).stdout
 
 
+def test_a_file_that_imports_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a")
+    result = run("freeze", tmp_path / "a.yaml")
+    assert result.exit_code == 2
+    assert "a.yaml: imports nothing; freeze takes notebooks and Python files" in result.stderr
+
+
 def test_what_is_no_notebook_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.ipynb").write_text("x")
     result = run("freeze", tmp_path / "a.ipynb")

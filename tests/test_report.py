@@ -142,6 +142,7 @@ def test_a_build_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.M
     result = run("report", "x.jsonl.gz", "--build", "7")
     assert result.exit_code == 2
     assert "build 7: the history has none" in result.output
+    assert run("report", "x.jsonl.gz").output == "error: no build is in the history\n"
 
 
 def test_findings_that_are_none_are_told(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_what_holds_anything_else_is_not_gathered(value: Any) -> None:
 
 def test_mistake_in_the_yaml_is_told_in_a_line_with_its_place() -> None:
     assert _refused("name: a\npackages: [six\n") == (
-        "The cell is no YAML of an ImageSpec: line 3, column 1: expected ',' or ']', "
+        "This is no YAML of an ImageSpec: line 3, column 1: expected ',' or ']', "
         "but got '<stream end>' (while parsing a flow sequence that begins in line 2)"
     )
 

@@ -49,7 +49,7 @@ def registry(machine: Machine, subject: Subject) -> Iterator[Finding]:
         )
         repository.reach()
     except EngineError as error:
-        yield _refused(host, error)
+        yield _refused("registry", host, error)
         return
     yield _reached(host, asks_login=repository.asks_login)
     if LOOPBACK.fullmatch(host) and engine is not None and not machine.facts(subject).is_local:
@@ -70,14 +70,14 @@ def _reached(host: str, *, asks_login: bool) -> Finding:
     return Finding("registry", WARNING, text, _fix("no login", host))
 
 
-def _refused(host: str, error: EngineError) -> Finding:
+def _refused(check: str, host: str, error: EngineError) -> Finding:
     if error.__cause__ is None:
         said = str(error)
-        return Finding("registry", FAIL, said, _fix(said, host))
+        return Finding(check, FAIL, said, _fix(said, host))
     why = innermost(error.__cause__)
     told = advice(host, why)
     text = f"{host} cannot be reached: {why.rstrip('.')}" + (f". {told}" if told else "")
-    return Finding("registry", FAIL, text, _fix(text, host))
+    return Finding(check, FAIL, text, _fix(text, host))
 
 
 def _fix(said: str, host: str) -> str:
@@ -109,7 +109,11 @@ def base_image(machine: Machine, subject: Subject) -> Iterator[Finding]:
             has = registry_platforms(name, subject.registry_config(), ANSWER)
     except EngineError as error:
         host = registry_of(name)
-        yield Finding("base image", FAIL, str(error), _fix(str(error), host))
+        if engine is None:
+            # It was us who asked: the cause is of our own program's words.
+            yield _refused("base image", host, error)
+        else:
+            yield Finding("base image", FAIL, str(error), _fix(str(error), host))
         return
     yield _offered(name, has, missing)
 

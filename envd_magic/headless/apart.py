@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
+from envd_magic.errors import FileError
 from envd_magic.headless.say import say
+
+_WITH_IMPORTS = (".ipynb", ".py")
 
 
 @click.command()
@@ -42,6 +45,9 @@ def freeze(paths: tuple[Path, ...], no_python: bool) -> None:  # noqa: FBT001
     from envd_magic.spec.source import format_spec
 
     files = files_of(paths)
+    for path in files:
+        if path.suffix not in _WITH_IMPORTS:
+            raise FileError(f"{path}: imports nothing; freeze takes notebooks and Python files")
     texts = [text for path in files for text in sources_of(path)]
     # Modules beside the first file are the user's own.
     with inside(files[0].resolve().parent if files else Path.cwd()):

@@ -135,9 +135,10 @@ def recording_of(number: int | None = None) -> Path:
         If there is none.
     """
     entry = next(iter(history.entries(most=1)), None) if number is None else history.entry(number)
-    which = "a build" if number is None else f"build {number}"
+    if entry is None and number is None:
+        raise FileError("no build is in the history")
     if entry is None:
-        raise FileError(f"{which}: the history has none; %envd history lists what it has")
+        raise FileError(f"build {number}: the history has none; %envd history lists what it has")
     log = entry.result.get("log_file")
     path = kept_recording(Path(log)) if log else None
     if path is None or not path.is_file():

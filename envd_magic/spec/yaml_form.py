@@ -68,10 +68,10 @@ def specs_from_yaml(text: str) -> Specs:
         if "single document" in str(error):
             message = "There are several YAML documents; a list in one makes several images"
             raise CellError(Problem("", message)) from error
-        message = f"The cell is no YAML of an ImageSpec: {_told(error)}"
+        message = f"This is no YAML of an ImageSpec: {_told(error)}"
         raise CellError(Problem("", message)) from error
     except yaml.YAMLError as error:
-        message = f"The cell is no YAML of an ImageSpec: {_told(error)}"
+        message = f"This is no YAML of an ImageSpec: {_told(error)}"
         raise CellError(Problem("", message)) from error
     except RecursionError:
         raise CellError(Problem("", "The YAML refers to itself")) from None
