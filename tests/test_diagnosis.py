@@ -20,6 +20,9 @@ from envd_magic.diagnosis.online import Online
 from envd_magic.pipeline.as_json import result_from_json, result_to_json
 from envd_magic.pipeline.events import Output, StepFailed
 from envd_magic.pipeline.witness import Witness
+from envd_magic.spec.secrets import Secrets
+from envd_magic.view.failed import failure_card
+from envd_magic.view.text import card_text
 
 from .indexes import broken, list_packages, sdist, served, wheel
 
@@ -130,6 +133,15 @@ def test_a_refused_spec_is_diagnosed_too() -> None:
     result = last_result()
     assert result is not None
     assert result.diagnosis == found
+
+
+def test_each_thing_that_is_refused_is_told_once() -> None:
+    spec = ImageSpec(name="a", base_image="x:1", packages=["tabulate>="], env={"1ST": "x"})
+    with pytest.raises(SpecError) as caught:
+        build(spec)
+    shown = card_text(failure_card(caught.value, spec, Secrets(), last_result()))
+    assert shown.count("is no Python requirement") == 1
+    assert shown.count("is no name of a variable") == 1
 
 
 def test_the_exception_keeps_its_diagnosis_over_a_pickle(

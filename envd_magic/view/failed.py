@@ -111,8 +111,9 @@ def _explained(card: Card, found: Diagnosis, spec: ImageSpec) -> Card:
     helps = tuple(Help(fix.text, _difference(spec, fix), fix.command) for fix in found.fixes)
     notes = tuple(note for note in card.notes if not note.startswith(_TOLD))
     # Where no step has failed, the message says the same in other words.
-    step = card.cause if card.log or "step" in card.cause else ""
-    return replace(card, cause=str(found), step=step, log=log, helps=helps, notes=notes)
+    cause = str(found)
+    step = card.cause if card.cause != cause and (card.log or "step" in card.cause) else ""
+    return replace(card, cause=cause, step=step, log=log, helps=helps, notes=notes)
 
 
 def _difference(spec: ImageSpec, fix: Fix) -> tuple[str, ...]:
