@@ -373,6 +373,23 @@ def test_card_fits_a_terminal_of_few_lines() -> None:
     assert "line 49" in shown
 
 
+def test_narrow_terminal_shows_all_of_a_failure() -> None:
+    command = f"echo {'a' * 60} the-end"
+    card = broken(ImageSpec(name="x", commands=[command]), BuildError(f"no\n    {'b' * 70}-last"))
+    shown = "".join(on_terminal(card, width=50).split())
+    assert "the-end" in shown
+    assert f"{'b' * 70}-last" in shown
+
+
+def test_narrow_terminal_shows_how_a_build_that_runs_is_stopped() -> None:
+    card = running_card(added_up([Started(IMAGE, 4)]), "Ctrl-C stops it")
+    half = dataclasses.replace(card, progress=0.5)
+    shown = on_terminal(half, height=20, width=50).splitlines()
+    assert "Ctrl-C stops it" in "\n".join(shown)
+    (bar,) = [line for line in shown if "━" in line]
+    assert not bar.strip(" ━╺╸")
+
+
 # Numbers in words.
 
 

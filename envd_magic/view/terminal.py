@@ -46,7 +46,7 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     card
         What to show.
     height
-        Lines that there are; steps and log are cut to fit. None shows all.
+        Lines that there are; steps and log are cut to fit, each line of them too. None shows all.
     """
     parts = _head(card)
     log, steps = list(card.log), list(card.steps)
@@ -54,8 +54,9 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
         room = max(4, height - len(parts) - len(card.notes) - 2)
         steps = steps[-(room // 2) :]
         log = log[-(room - len(steps)) :]
-    if card.cause:
-        parts.append(_log(log))
+    cut = height is not None
+    if log and card.cause:
+        parts.append(_log(log, cut=cut))
     if card.spec:
         marked = {number for number, line in enumerate(card.spec, 1) if line.marked}
         code = "\n".join(line.text for line in card.spec)
@@ -64,7 +65,8 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, value in card.facts:
         facts.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
-    parts.append(Padding(facts, (0, 0, 0, 2)))
+    # A table without rows is a line without words.
+    parts += [Padding(facts, (0, 0, 0, 2))] if card.facts else []
     parts += [Text(f"  note: {note}", style="yellow") for note in card.notes]
     if card.checks:
         parts.append(Padding(checks_rich(card.checks), (0, 0, 0, 2)))
@@ -74,9 +76,9 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     for step in steps:
         status = Text(step_status(step), style=_STATUS.get(step.status, ""), justify="right")
         table.add_row(status, Text(step.name), Text(step.field, style="dim"))
-    parts.append(Padding(table, (0, 0, 0, 2)))
-    if not card.cause:
-        parts.append(_log(log))
+    parts += [Padding(table, (0, 0, 0, 2))] if steps else []
+    if log and not card.cause:
+        parts.append(_log(log, cut=cut))
     return Group(*parts)
 
 
@@ -86,7 +88,8 @@ def _head(card: Card) -> list[RenderableType]:
         Text.assemble((f"{state}: ", f"bold {_COLOURS[card.state]}"), card.title)
     ]
     if card.progress is not None:
-        parts.append(ProgressBar(total=1.0, completed=card.progress, width=40))
+        # By itself a bar ends no line, and what follows would be cut off.
+        parts.append(Padding(ProgressBar(total=1.0, completed=card.progress, width=40), 0))
     if card.status:
         parts.append(Text(card.status))
     if card.cause:
@@ -98,7 +101,9 @@ def _head(card: Card) -> list[RenderableType]:
 
 def _code(code: str, marked: set[int], lines: tuple[SpecLine, ...]) -> Syntax:
     """Give the spec, with what is at fault in it underlined."""
-    shown = Syntax(code, "python", highlight_lines=marked, background_color="default")
+    shown = Syntax(
+        code, "python", highlight_lines=marked, background_color="default", word_wrap=True
+    )
     for number, line in enumerate(lines, 1):
         if line.part is not None:
             start, end = line.part
@@ -122,6 +127,8 @@ def _helps(card: Card) -> list[RenderableType]:
     return parts
 
 
-def _log(lines: list[str]) -> Padding:
-    texts = [Text.from_ansi(coloured(line), no_wrap=True, overflow="ellipsis") for line in lines]
+def _log(lines: list[str], *, cut: bool) -> Padding:
+    """Give the log, each line on one line if they are to be cut to fit."""
+    how = "ellipsis" if cut else "fold"
+    texts = [Text.from_ansi(coloured(line), no_wrap=cut, overflow=how) for line in lines]
     return Padding(Group(*texts), (0, 0, 0, 4))
