@@ -17,7 +17,7 @@ from envd_magic.view.lines import coloured
 from envd_magic.view.text import step_status
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import OverflowMethod, RenderableType
 
     from envd_magic.view.cards import Card, SpecLine
 
@@ -129,6 +129,6 @@ def _helps(card: Card) -> list[RenderableType]:
 
 def _log(lines: list[str], *, cut: bool) -> Padding:
     """Give the log, each line on one line if they are to be cut to fit."""
-    how = "ellipsis" if cut else "fold"
+    how: OverflowMethod = "ellipsis" if cut else "fold"
     texts = [Text.from_ansi(coloured(line), no_wrap=cut, overflow=how) for line in lines]
     return Padding(Group(*texts), (0, 0, 0, 4))
