@@ -78,7 +78,9 @@ class Commands:
         BuildError
             If it failed; names the step, its field and its last lines.
         """
-        self._run(["build", "--path", str(folder), *words], folder, BuildError)
+        # Without it, an engine has to list all its images, for one of this tag that envd has made
+        # before. Tags are new each time.
+        self._run(["build", "--force", "--path", str(folder), *words], folder, BuildError)
 
     def _run(self, words: list[str], folder: Path, kind: type[EnvdError]) -> None:
         path = self.program.path
