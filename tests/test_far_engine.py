@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,23 @@ build(spec, force=True, listener=die)
     deadline = time.monotonic() + 5
     while any(is_running(one) for one in left):
         assert time.monotonic() < deadline, f"{left} still run"
+
+
+def test_a_process_that_is_killed_leaves_no_ssh_that_waits_for_a_silent_machine(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine
+    script = "from envd_magic.engine.client import Engine; Engine().api"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DOCKER_HOST", f"ssh://127.0.0.1:{silent.getsockname()[1]}")
+        with subprocess.Popen([sys.executable, "-c", script]) as waits:
+            connection, _ = silent.accept()
+            waits.kill()
+        with connection:
+            # Ends with an error where ssh has not ended by then.
+            connection.settimeout(5)
+            while connection.recv(1000):
+                pass
 
 
 def is_running(process: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -244,3 +245,20 @@ def test_error_while_reading_leaves_no_command_behind(tmp_path: Path) -> None:
         read()
     assert pid
     assert not _is_running(pid)
+
+
+def test_a_short_command_ends_with_the_process_that_runs_it(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from envd_magic.watched import run
+run([sys.executable, "-c", {_STUBBORN!r}, sys.argv[1]], timeout=600, pass_fds=[int(sys.argv[1])])
+"""
+    here, ready = os.pipe()
+    words = [sys.executable, "-c", script, str(ready)]
+    with subprocess.Popen(words, cwd=tmp_path, pass_fds=[ready]) as runs:
+        os.close(ready)
+        os.read(here, 1)
+        pid = int(subprocess.check_output(["pgrep", "-P", str(runs.pid)]))
+        runs.kill()
+    os.close(here)
+    _wait_until_gone(pid)

@@ -17,6 +17,7 @@ from envd_magic.envd.contexts import SANDBOX_CONTEXT
 from envd_magic.envd.home import kube_variables
 from envd_magic.envd.tunnel import REFUSAL, host_and_port, tls_context
 from envd_magic.errors import ContextError
+from envd_magic.watched import run
 
 if TYPE_CHECKING:
     import ssl
@@ -93,16 +94,7 @@ def _pod(home: Home) -> str:
     words += ["get", "pod", pod, "-o", "jsonpath={.status.phase}"]
     command = [kubectl, *words, f"--request-timeout={_CONNECT:.0f}s"]
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**kube_variables(), **os.environ},
-            stdin=subprocess.DEVNULL,
-            timeout=_CONNECT * 4,
-            check=False,
-        )
+        done = run(command, timeout=_CONNECT * 4, env={**kube_variables(), **os.environ})
     except subprocess.TimeoutExpired as error:
         raise ContextError("kubectl does not answer") from error
     if done.returncode != 0:

@@ -16,15 +16,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Union
 from urllib.parse import urlsplit
 
 from envd_magic.errors import EngineError
 from envd_magic.owner import private_name
+from envd_magic.watched import Watched
 
-#: What ends with a bridge: a process, or what a function ends.
-Held = Union["subprocess.Popen[bytes]", Callable[[], None]]
+#: Ends what is to end with a bridge.
+Held = Callable[[], None]
 # Seconds for ssh to find the other machine, and to end when it is told to.
 _CONNECT = 20
 _PATIENCE = 2
@@ -71,7 +72,7 @@ class Bridge:
             self._open.add(held)
             closed = self._closed
         if closed:
-            _end(held)
+            held()
 
     def drop(self, held: Held) -> None:
         """Forget what has ended."""
@@ -87,8 +88,8 @@ class Bridge:
             # Wakes the thread that accepts, which a close alone does not.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for one in held:
-            _end(one)
+        for end in held:
+            end()
         self._join(time.monotonic() + _PATIENCE)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -128,15 +129,12 @@ class Bridge:
         connection.close()
 
 
-def _end(held: Held) -> None:
-    if not isinstance(held, subprocess.Popen):
-        held()
-        return
-    held.terminate()
-    try:
-        held.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        held.kill()
+def _end(ssh: Watched) -> None:
+    """End ssh, which tells the other machine so where it can."""
+    ssh.process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        ssh.process.wait(_PATIENCE)
+    ssh.end()
 
 
 def ssh_bridge(host: str) -> Bridge:
@@ -155,21 +153,26 @@ def ssh_bridge(host: str) -> Bridge:
     command = ssh_command(host)
 
     def lead(connection: socket.socket, bridge: Bridge) -> str:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=connection.fileno(),
-                stdout=connection.fileno(),
-                stderr=subprocess.PIPE,
-                # A terminal's Ctrl-C is for the build; ssh ends after it.
-                start_new_session=True,
-            )
-        except FileNotFoundError:
+        program = shutil.which(command[0])
+        if program is None:
             return "there is no program ssh"
-        bridge.keep(process)
-        with process:
-            said = process.stderr.read() if process.stderr is not None else b""
-        bridge.drop(process)
+        # Nobody asks ssh to end where we are killed: one that still connects, or whose engine does
+        # not let go, would outlive us.
+        ssh = Watched(
+            [program, *command[1:]],
+            reads_its_output=True,
+            stdout=connection.fileno(),
+            stderr=subprocess.PIPE,
+        )
+        end = partial(_end, ssh)
+        bridge.keep(end)
+        process = ssh.process
+        try:
+            with process:
+                said = process.stderr.read() if process.stderr is not None else b""
+        finally:
+            ssh.end()
+            bridge.drop(end)
         text = said[-_MOST_SAID:].decode("utf-8", "replace").strip()
         return (text or f"ssh ended with status {process.returncode}") if process.returncode else ""
 

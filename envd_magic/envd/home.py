@@ -33,6 +33,7 @@ from envd_magic.envd.program import find_envd
 from envd_magic.errors import ContextError
 from envd_magic.paths import cache_folder, lock, unusable, write_whole
 from envd_magic.spec.names import close
+from envd_magic.watched import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -295,16 +296,7 @@ def _contexts(program: Program, home: Path) -> dict[str, tuple[str, str, bool]]:
 def _envd(program: Program, home: Path, *words: str) -> str:
     environment = Home(home, "", "").environment()
     try:
-        done = subprocess.run(
-            [str(program.path), *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run([str(program.path), *words], timeout=120, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ContextError(f"envd {' '.join(words)} failed: {error}") from error
     if done.returncode != 0:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.envd.progress import ProgressReader
 from envd_magic.errors import EnvdError, EnvdNotFoundError
+from envd_magic.watched import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,17 +51,7 @@ def operations(program: Program, environment: Mapping[str, str], folder: Path) -
     """
     words = [str(program.path), "debug", "llb", "--path", str(folder)]
     try:
-        done = subprocess.run(
-            words,
-            env=dict(environment),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-            check=False,
-        )
+        done = run(words, timeout=_PATIENCE, env=dict(environment), cwd=folder)
     except OSError as error:
         raise EnvdNotFoundError(f"{program.path} cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:

@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from envd_magic.watched import Watched
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -25,18 +27,6 @@ _MUCH = 1 << 16
 _TICK = 0.2
 # Seconds from one signal to the next, harder one; all of them stay under a second.
 _PATIENCE = (0.35, 0.3, 0.25)
-
-# Starts the command, and beside it a watcher that reads a pipe whose other end only we hold: when
-# we are gone, however suddenly, the pipe ends and the watcher ends the group.
-_WATCHED = """
-exec 3<&0 </dev/null
-(
-  trap '' INT TERM
-  read -r _
-  kill -INT 0; sleep 0.5; kill -TERM 0; sleep 0.5; kill -KILL 0
-) <&3 >/dev/null 2>&1 &
-exec "$@" 3<&-
-"""
 
 
 class Running:
@@ -63,28 +53,17 @@ class Running:
         program = shutil.which(command[0], path=environment.get("PATH"))
         if program is None:
             raise FileNotFoundError(f"there is no program {command[0]}")
-        watched, self._alive = os.pipe()
-        words = ["/bin/sh", "-c", _WATCHED, "envd_magic", program, *command[1:]]
-        try:
-            self._process = subprocess.Popen(
-                words,
-                env=dict(environment),
-                cwd=folder,
-                stdin=watched,
-                stdout=subprocess.PIPE,
-                # One pipe for both keeps the lines in order.
-                stderr=subprocess.STDOUT,
-                # A group of its own: the whole of it can be ended, and a terminal's Ctrl-C reaches
-                # it through us only.
-                start_new_session=True,
-                bufsize=0,
-                pipesize=_PIPE,
-            )
-        except BaseException:
-            os.close(self._alive)
-            raise
-        finally:
-            os.close(watched)
+        self._watched = Watched(
+            [program, *command[1:]],
+            env=dict(environment),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            # One pipe for both keeps the lines in order.
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            pipesize=_PIPE,
+        )
+        self._process = self._watched.process
 
     def __enter__(self) -> Running:  # noqa: PYI034 - it has no subclasses
         return self
@@ -130,11 +109,7 @@ class Running:
             if self._process.poll() is None:
                 self._ask()
         finally:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-            if self._alive >= 0:
-                os.close(self._alive)
-                self._alive = -1
+            self._watched.end()
             if self._process.stdout is not None:
                 self._process.stdout.close()
 
@@ -142,14 +117,9 @@ class Running:
         for number, patience in zip(
             (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), _PATIENCE, strict=True
         ):
-            self._signal(number)
+            self._watched.signal(number)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
                     return
-
-    def _signal(self, number: int) -> None:
-        # The group outlives its leader as long as anyone is in it.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
