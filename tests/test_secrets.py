@@ -343,6 +343,24 @@ def test_what_a_command_is_given_as_its_secret_is_masked(command: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"entrypoint": ["serve", "--password", "s3cr3tvalue"]},
+        {"entrypoint": ["serve", "--api-key=s3cr3tvalue"]},
+        {"packages": ["x @ https://h.test/x.whl?token=s3cr3tvalue&v=1"]},
+        {"pip_extra_args": "--find-links https://h.test/?v=1&api_key=s3cr3tvalue"},
+        {"conda_channels": ["https://h.test/t/s3cr3tvalue/channel"]},
+        {"conda_channels": ["https://me:s3cr3tvalue@h.test/channel"]},
+    ],
+    ids="".join,
+)
+def test_what_an_entrypoint_a_url_or_a_channel_gives_as_its_secret_is_masked(
+    fields: dict[str, Any],
+) -> None:
+    assert _masked("it said s3cr3tvalue", **fields) == f"it said {MASK}"
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "API_TOKEN=$TOKEN ./fetch",

@@ -39,12 +39,15 @@ _FOLDERS = ("PWD", "OLDPWD")
 # The login begins with plain characters, so that it is not tried at every place of a long text.
 _URL = re.compile(r"(?<![A-Za-z0-9+.\-])[0-9+.\-]*([A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"]+)")
 _NAMED = re.compile(r"(?<![\w.\-])([\w.\-]+)[\"']?\s*[=:]\s*(.+)")
-# In a command: `NAME=value`, `--name value`, a header, which may be the value of an option.
+# In a command: `NAME=value`, `--name value`, a header, which may be the value of an option; in a
+# URL: `?name=value`.
 _GIVEN = re.compile(
     r"(?<![\w.\-$])(?:(\w+)=|--?([A-Za-z][\w\-]*)(?:=|\s+)"
     r"|Authorization:\s*(?:Basic|Bearer|token)\s+)(?=[\"']?([^\s\"'$|&;<>()]+))"
 )
 _MACHINE_MADE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^/.~].{7,}|[\w+/=.\-]{20,}")
+# https://docs.anaconda.com/anacondaorg/user-guide/work-with-accounts/#accounts-tokens
+_CONDA_TOKEN = re.compile(r"/t/([^/\s]+)")
 _URL_LOGIN = re.compile(r"://([^\s/'\"]+)@")
 
 
@@ -127,8 +130,11 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
         yield from url_secrets(url)
     for value in (spec.env, spec.builder_options, spec.builder_config):
         yield from _named_values(value)
-    for text in _strings(spec.commands):
+    # An entrypoint is one command, word by word.
+    for text in (*_texts(spec), " ".join(_strings(spec.entrypoint))):
         yield from given_secrets(text)
+    for channel in _strings(spec.conda_channels):
+        yield from _CONDA_TOKEN.findall(channel)
     for pair in spec.pip_secret_mounts if isinstance(spec.pip_secret_mounts, list) else ():
         if isinstance(pair, (list, tuple)) and pair and isinstance(pair[0], str):
             yield from _file_values(Path(pair[0]))
@@ -145,11 +151,16 @@ def _named_values(value: Any) -> Iterator[str]:
                 yield from url_secrets(url)
 
 
-def _urls(spec: Any) -> Iterator[str]:
-    fields = (spec.pip_index, spec.pip_extra_args, spec.pip_extra_index_url)
+def _texts(spec: Any) -> Iterator[str]:
+    """Give what URLs and commands stand in."""
+    fields = (spec.pip_index, spec.pip_extra_args, spec.pip_extra_index_url, spec.conda_channels)
     for value in (*fields, spec.packages, spec.commands):
-        for text in _strings(value):
-            yield from urls_in(text)
+        yield from _strings(value)
+
+
+def _urls(spec: Any) -> Iterator[str]:
+    for text in _texts(spec):
+        yield from urls_in(text)
 
 
 def _strings(value: Any) -> list[str]:
