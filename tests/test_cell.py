@@ -268,6 +268,12 @@ def test_value_that_flytekit_refuses_is_told_by_its_field(text: str) -> None:
     assert [problem.field for problem in caught.value.problems] == ["packages"]
 
 
+def test_a_login_in_a_registry_that_flytekit_refuses_is_not_told() -> None:
+    with pytest.raises(SpecError, match="without what stands before the host") as caught:
+        _spec("registry = 'me:hunter22@host.example'")
+    assert "hunter22" not in str(caught.value)
+
+
 def test_registry_that_flytekit_refuses_is_told() -> None:
     with pytest.raises(SpecError, match="registry: 'a b' is no registry; expected host"):
         _spec("registry = 'a b'")

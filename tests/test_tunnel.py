@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -118,3 +120,31 @@ def test_certificates_that_cannot_be_read_are_told(certificates: Path, tmp_path:
     assert certificates
     with pytest.raises(ContextError, match="no HOST:PORT"):
         tunnel.host_and_port("tcp://machine")
+
+
+def test_who_connects_while_no_file_can_be_opened_is_served_later() -> None:
+    script = """
+import os, resource, socket
+from envd_magic.engine.bridge import Bridge
+bridge = Bridge(lambda connection, _: connection.sendall(b"served") or "")
+client = socket.socket(socket.AF_UNIX)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    client.connect(str(bridge.path))
+client.settimeout(0.3)
+try:
+    print(client.recv(6))
+except TimeoutError:
+    print("waits")
+for one in taken:
+    os.close(one)
+client.settimeout(20)
+print(client.recv(6).decode())
+bridge.close()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "waits\nserved\n", done.stderr

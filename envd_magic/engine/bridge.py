@@ -7,6 +7,7 @@ or TLS would have it. Nothing of it outlives this process: ssh ends with the con
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import socket
@@ -30,6 +31,9 @@ Held = Callable[[], None]
 _CONNECT = 20
 _PATIENCE = 2
 _MOST_SAID = 2000
+# Why a connection cannot be taken now, and seconds until the next try.
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
+_MOMENT = 0.1
 
 
 class Bridge:
@@ -114,8 +118,12 @@ class Bridge:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if self._closed or error.errno not in _FULL:
+                    return
+                # Files are closed again, and who has connected waits.
+                time.sleep(_MOMENT)
+                continue
             self._begin(self._one, "envd_magic-bridged", connection)
 
     def _one(self, connection: socket.socket) -> None:

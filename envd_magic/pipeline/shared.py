@@ -97,7 +97,9 @@ class SharedCache:
         self.log.line(f"What is installed comes from {self.repository}")
 
     def offer(self, recipe: Recipe, start: Start, made: ImageInfo, *, anew: bool) -> None:
-        """Let the repository have what a stage has made, unless it is known to have it.
+        """Let the repository have what a stage has made, unless that came from there.
+
+        What it has already is named again by a push, which sends no layer twice.
 
         Parameters
         ----------

@@ -18,6 +18,7 @@ from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.names import close, unknown
 from envd_magic.spec.problems import Problem
 from envd_magic.spec.reading import parse_code
+from envd_magic.spec.secrets import MASK
 from envd_magic.spec.several import Specs, gather, what_it_is
 
 if TYPE_CHECKING:
@@ -249,8 +250,9 @@ def refused(error: ValueError) -> SpecError:
     text = str(error)
     if match := _NO_REGISTRY.match(text):
         # flytekit names neither the field nor what is too much.
-        bare = "" if "://" not in match[1] else ", without what stands before the host"
-        message = f"{match[1]!r} is no registry; expected host[:port][/path], as localhost:5000"
+        bare = ", without what stands before the host" if re.search("://|@", match[1]) else ""
+        shown = re.sub(r"[^/@]+@", f"{MASK}@", match[1])
+        message = f"{shown!r} is no registry; expected host[:port][/path], as localhost:5000"
         return SpecError(Problem("registry", message + bare))
     field = next((name for name in BY_NAME if text.startswith(f"{name} ")), "")
     return SpecError(Problem(field, text.removeprefix(field).strip()))
