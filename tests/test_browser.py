@@ -39,6 +39,8 @@ ImageSpec(
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 _BORDER = "(element) => getComputedStyle(element).borderLeftWidth"
+_LINES = """(element) => { const range = document.createRange();
+  range.selectNodeContents(element); return range.getClientRects().length; }"""
 _OVERFLOW = "(element) => element.scrollWidth - element.clientWidth"
 
 
@@ -168,6 +170,21 @@ def test_every_part_can_be_read_in_each_theme(story: Notebook, part: str) -> Non
 def test_narrow_window_cuts_nothing_off(story: Notebook) -> None:
     assert card(story, 1).evaluate(_OVERFLOW) <= 0
     assert card(story, 2).evaluate(_OVERFLOW) <= 0
+
+
+def test_narrow_window_breaks_no_name_of_a_field(story: Notebook) -> None:
+    shown = card(story, 1)
+    shown.locator("details").first.evaluate("(element) => { element.open = true }")
+    size = story.page.viewport_size
+    assert size is not None
+    story.page.set_viewport_size({**size, "width": 480})
+    try:
+        cell = shown.get_by_role("cell", name="base_image", exact=True)
+        lines = cell.evaluate(_LINES)
+    finally:
+        story.page.set_viewport_size(size)
+        shown.locator("details").first.evaluate("(element) => { element.open = false }")
+    assert lines == 1
 
 
 @pytest.fixture(scope="module")

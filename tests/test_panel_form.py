@@ -54,6 +54,12 @@ def test_a_spec_comes_out_of_the_form_as_it_went_in() -> None:
     assert form.read().spec == SPEC
 
 
+def test_what_is_wrong_with_the_other_fields_is_told_beside_a_registry_that_is_none() -> None:
+    reading = filled(name="A B", registry="http://x", packages="pandas>>2").read()
+    assert reading.spec is None
+    assert {problem.field for problem in reading.problems} >= {"name", "registry", "packages"}
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1))
 def test_every_command_comes_out_as_it_went_in(commands: list[str]) -> None:
     assert from_text("commands", to_text("commands", commands), {}) == commands

@@ -11,6 +11,8 @@ import pytest
 from flytekit import ImageSpec
 from rich.console import Console
 
+from envd_magic.diagnosis.model import Diagnosis
+from envd_magic.doctor.finding import FAIL, Finding
 from envd_magic.errors import BaseImageError, BuildError, PushError, SpecError
 from envd_magic.pipeline.events import (
     Finished,
@@ -371,6 +373,19 @@ def test_card_fits_a_terminal_of_few_lines() -> None:
     assert len(shown.splitlines()) <= 20
     assert "step 49" in shown
     assert "line 49" in shown
+
+
+def test_line_that_is_evidence_is_not_told_twice_for_its_indent() -> None:
+    error = BuildError("no\n    Using Python\n      cause: timed out")
+    error.diagnosis = Diagnosis("index-away", "", None, "no answer", ("cause: timed out",))
+    assert broken(ImageSpec(name="x"), error).log == ("Using Python", "  cause: timed out")
+
+
+@pytest.mark.parametrize("state", ["failed", "lacking"])
+def test_findings_of_a_report_have_a_heading_in_every_form(state: str) -> None:
+    card = Card(state, "x", cause="no", findings=(Finding("engine", FAIL, "gone"),))
+    for shown in (card_text(card), Page(str(card_html(card))).text, on_terminal(card)):
+        assert ("Doctor, when the report was made" in shown) is (state == "failed")
 
 
 def test_narrow_terminal_shows_all_of_a_failure() -> None:

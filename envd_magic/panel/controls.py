@@ -150,7 +150,7 @@ def _input(field: Field) -> widgets.Widget:
         "style": _STYLE,
     }
     if field.kind in ("list", "mapping", "pairs"):
-        hint = _LINES.get(field.name, "one a line")
+        hint = _LINES.get(field.name, "NAME=value" if field.kind == "mapping" else "one a line")
         return widgets.Textarea(placeholder=hint, rows=_ROWS.get(field.name, 2), **common)
     if field.kind == "choice":
         from flytekit.constants import CopyFileDetection

@@ -81,9 +81,6 @@ class Form:
 
     def read(self) -> Reading:
         """Make the ImageSpec, or tell what is wrong; nothing is run."""
-        from flytekit import ImageSpec
-
-        from envd_magic.spec.cell import refused
         from envd_magic.spec.validate import problems_of
 
         values: dict[str, Any] = {}
@@ -96,11 +93,8 @@ class Form:
                 continue
             if value is not None:
                 values[each.name] = value
-        try:
-            spec = ImageSpec(**values)
-            problems += problems_of(spec)
-        except ValueError as error:
-            problems += refused(error).problems
+        spec, told = _made(values)
+        problems += [*told, *(problems_of(spec) if spec is not None else ())]
         fatal = any(problem.fatal for problem in problems)
         return Reading(None if fatal else spec, tuple(problems))
 
@@ -111,3 +105,24 @@ class Form:
         if name == "base_image" and self._base is not None and text == SPEC_PREFIX + _UNNAMED:
             return self._base
         return from_text(name, text, self.namespace)
+
+
+def _made(values: Mapping[str, Any]) -> tuple[ImageSpec | None, list[Problem]]:
+    """Make an ImageSpec without the fields that it refuses, and tell of those.
+
+    It tells of the first alone, and what is wrong with the others is to be told as well.
+    """
+    from flytekit import ImageSpec
+
+    from envd_magic.spec.cell import refused
+
+    try:
+        return ImageSpec(**values), []
+    except ValueError as error:
+        told = refused(error).problems
+    fields = {problem.field for problem in told}
+    rest = {name: value for name, value in values.items() if name not in fields}
+    if len(rest) == len(values):
+        return None, [*told]
+    spec, more = _made(rest)
+    return spec, [*told, *more]

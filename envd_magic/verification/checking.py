@@ -132,7 +132,8 @@ class _Look:
         """Do it all."""
         image = _there(self.engine, self.name, self.tick)
         if image is None:
-            absent = Item("name", "", "an image of this name", "there is none", DIFFERS)
+            asked, todo = "an image of this name", "build it first, or name another image"
+            absent = Item("name", "", asked, "there is none", DIFFERS, todo)
             return Verification(self.name, (absent,))
         with explained(f"look at the image {self.name}"):
             history = self.engine.api.history(image.id)

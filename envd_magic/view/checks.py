@@ -22,6 +22,8 @@ HEADS = ("Outcome", "Field", "Item", "Asked", "Found")
 _WIDEST = 60
 # So many that are well are listed in text; of more, they are counted.
 _MOST = 40
+#: Of a cell whose words stay whole in a narrow window.
+WORD = Markup(' class="envd-word"')
 _COLOURS = {DIFFERS: "bold red", OK: "green"}
 
 
@@ -94,7 +96,10 @@ def _table(shown: Sequence[Row], left: Markup) -> Markup:
     body = Markup("").join(
         Markup("<tr{}>{}</tr>").format(
             Markup(' class="envd-fail"') if row.outcome == DIFFERS else Markup(""),
-            Markup("").join(Markup("<td{}>{}</td>").format(left, cell) for cell in row),
+            Markup("").join(
+                Markup("<td{}{}>{}</td>").format(left, WORD if head == "Field" else "", cell)
+                for head, cell in zip(HEADS, row, strict=True)
+            ),
         )
         for row in shown
     )

@@ -100,8 +100,9 @@ def diagnosis_of(error: BaseException, spec: Any, result: BuildResult | None) ->
 
 def _explained(card: Card, found: Diagnosis, spec: ImageSpec) -> Card:
     """Add why it failed and what helps."""
-    shown = set(card.log)
-    before = [tidy(line, WIDEST) for line in found.evidence if tidy(line, WIDEST) not in shown]
+    shown = {line.strip() for line in card.log}
+    before = [tidy(line, WIDEST) for line in found.evidence]
+    before = [line for line in before if line.strip() not in shown]
     told = {card.cause, found.cause}
     before = [line for line in before if line not in told]
     log = (*before, *(["…"] if before and card.log else []), *card.log)

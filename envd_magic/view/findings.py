@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from envd_magic.doctor.finding import FAIL, OK, WARNING, counted, has_failed
 from envd_magic.view.cards import Card, clean
+from envd_magic.view.checks import WORD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: What each outcome is called, so that what fails is seen first.
 _WORDS = {OK: "ok", WARNING: "warn", FAIL: "FAIL"}
 _COLOURS = {OK: "green", WARNING: "yellow", FAIL: "bold red"}
+#: Stands above them on a card that is not the doctor's own.
+WHEN_REPORTED = "Doctor, when the report was made"
 _HEADS = ("Outcome", "Check", "Found")
 
 
@@ -58,13 +61,14 @@ def findings_html(findings: Sequence[Finding], left: Markup) -> Markup:
         Markup('<th scope="col"{}>{}</th>').format(left, name) for name in _HEADS
     )
     body = Markup("").join(
-        Markup("<tr{1}><td{0}>{2}</td><td{0}>{3}</td><td{0}>{4}{5}</td></tr>").format(
+        Markup("<tr{1}><td{0}>{2}</td><td{0}{6}>{3}</td><td{0}>{4}{5}</td></tr>").format(
             left,
             Markup(' class="envd-fail"') if one.outcome == FAIL else Markup(""),
             _WORDS[one.outcome],
             one.name,
             one.text,
             Markup("<div>→ <code>{}</code></div>").format(one.fix) if one.fix else Markup(""),
+            WORD,
         )
         for one in findings
     )

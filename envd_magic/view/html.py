@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from envd_magic.view.checks import checks_html
-from envd_magic.view.findings import findings_html
+from envd_magic.view.cards import EXAMINED
+from envd_magic.view.checks import WORD, checks_html
+from envd_magic.view.findings import WHEN_REPORTED, findings_html
 from envd_magic.view.lines import to_html
 from envd_magic.view.text import step_status
 
@@ -43,6 +44,7 @@ border:0;background:none!important;font-weight:normal;white-space:normal}
 .envd-card th,.envd-card td:first-child{white-space:nowrap;overflow-wrap:normal}
 .envd-card thead th,.envd-card tbody th{opacity:.75}
 .envd-card td:last-child,.envd-card code{overflow-wrap:anywhere}
+.envd-card td.envd-word{overflow-wrap:normal}
 .envd-card code,.envd-card pre{font-family:var(--jp-code-font-family,monospace);\
 background:none!important;color:inherit;padding:0!important}
 .envd-card pre{white-space:pre-wrap;margin:4px 0;padding:6px 8px!important;\
@@ -82,7 +84,7 @@ def card_html(card: Card) -> Markup:
     if card.checks:
         parts.append(checks_html(card.checks, LEFT))
     if card.findings:
-        parts.append(findings_html(card.findings, LEFT))
+        parts.append(_findings(card))
     running = card.progress is not None
     if card.steps:
         parts.append(_steps(card.steps, folded=not running))
@@ -123,12 +125,13 @@ def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
 
 def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
     rows = Markup("").join(
-        Markup("<tr{1}><td{0}>{2}</td><td{0}>{3}</td><td{0}>{4}</td></tr>").format(
+        Markup("<tr{1}><td{0}>{2}</td><td{0}>{3}</td><td{0}{5}>{4}</td></tr>").format(
             LEFT,
             Markup(' class="envd-fail"') if step.status == "failed" else Markup(""),
             step_status(step),
             step.name,
             step.field,
+            WORD,
         )
         for step in steps
     )
@@ -143,6 +146,12 @@ def _steps(steps: tuple[Step, ...], *, folded: bool) -> Markup:
     cached = sum(step.status == "cached" for step in steps)
     count = f"{len(steps)} step{'' if len(steps) == 1 else 's'}, {cached} cached"
     return Markup("<details><summary>{}</summary>{}</details>").format(count, table)
+
+
+def _findings(card: Card) -> Markup:
+    own = card.state in EXAMINED
+    head = Markup("") if own else Markup("<div><strong>{}</strong></div>").format(WHEN_REPORTED)
+    return head + findings_html(card.findings, LEFT)
 
 
 def _log(lines: tuple[str, ...], label: str) -> Markup:

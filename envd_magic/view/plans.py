@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from envd_magic.forecast.result import CACHED, RUNS
 from envd_magic.view.cards import duration
+from envd_magic.view.checks import WORD
 from envd_magic.view.html import LEFT, STYLE
 from envd_magic.view.images import table
 from envd_magic.view.lines import plain, tidy
@@ -77,7 +78,7 @@ def _remarks(plan: Plan) -> Iterator[str]:
 def diff_text(diff: SpecDiff) -> str:
     """Give the difference of two specs as text."""
     if not diff.recipe and not diff.changes:
-        return "Nothing is between them."
+        return "They are the same: no field and no step differs."
     lines = ["Changed: " + ("; ".join(map(plain, diff.changes)) or "only what no step sees")]
     lines += [*map(plain, diff.spec), ""] if diff.spec else []
     lines += [*map(plain, diff.recipe), ""] if diff.recipe else []
@@ -126,10 +127,12 @@ def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> M
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
             Markup("").join(
-                Markup("<td{}>{}</td>").format(
-                    LEFT, Markup("<b>{}</b>").format(cell) if cell in _STRONG else cell
+                Markup("<td{}{}>{}</td>").format(
+                    LEFT,
+                    WORD if name == "Field" else "",
+                    Markup("<b>{}</b>").format(cell) if cell in _STRONG else cell,
                 )
-                for cell in row
+                for name, cell in zip(heads, row, strict=True)
             )
         )
         for row in rows

@@ -11,8 +11,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from envd_magic.view.cards import EXAMINED
 from envd_magic.view.checks import checks_rich
-from envd_magic.view.findings import findings_rich
+from envd_magic.view.findings import WHEN_REPORTED, findings_rich
 from envd_magic.view.lines import coloured
 from envd_magic.view.text import step_status
 
@@ -70,6 +71,8 @@ def card_rich(card: Card, height: int | None = None) -> RenderableType:
     parts += [Text(f"  note: {note}", style="yellow") for note in card.notes]
     if card.checks:
         parts.append(Padding(checks_rich(card.checks), (0, 0, 0, 2)))
+    if card.findings and card.state not in EXAMINED:
+        parts.append(Text(f"  {WHEN_REPORTED}", style="bold"))
     if card.findings:
         parts.append(Padding(findings_rich(card.findings), (0, 0, 0, 2)))
     table = Table.grid(padding=(0, 2))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from envd_magic.view.cards import EXAMINED, duration
 from envd_magic.view.checks import checks_text
-from envd_magic.view.findings import findings_text
+from envd_magic.view.findings import WHEN_REPORTED, findings_text
 from envd_magic.view.lines import plain
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def card_text(card: Card) -> str:
     lines += [f"  note: {note}" for note in card.notes]
     lines += [f"  {line}" for line in checks_text(card.checks)]
     if card.findings and card.state not in EXAMINED:
-        lines.append("  Doctor, when the report was made")
+        lines.append(f"  {WHEN_REPORTED}")
     lines += [f"  {line}" for line in findings_text(card.findings)]
     if card.steps:
         lines.append("  Steps")

@@ -96,16 +96,16 @@ def without_proxy(view: View, _match: re.Match[str], place: Place, _ask: Ask) ->
         yield Fix(f"leave {' and '.join(names)} out of env", changes)
 
 
-def check_index(_view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
+def check_index(view: View, _match: re.Match[str], place: Place, _ask: Ask) -> Iterator[Fix]:
     """Let the address and the network be looked at."""
-    what = place.field or "the index"
-    yield Fix(
-        f"check the address in {what}: the build reaches it from a container, where localhost is "
-        "the container itself"
-        if place.field
-        else "look whether containers reach the network",
-        command="" if place.field else "docker run --rm IMAGE python -m pip download attrs",
-    )
+    if place.field:
+        yield Fix(
+            f"check the address in {place.field}: the build reaches it from a container, where "
+            "localhost is the container itself"
+        )
+    else:
+        command = f"docker run --rm {view.base or 'IMAGE'} python -m pip download attrs"
+        yield Fix("look whether containers reach the network", command=command)
 
 
 def public_beside(view: View, match: re.Match[str], place: Place, ask: Ask) -> Iterator[Fix]:

@@ -119,12 +119,13 @@ def memory(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iter
     yield Fix("give the engine more memory, or let the step use less (fewer jobs at once)")
 
 
-def network(_view: View, _match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
+def network(view: View, match: re.Match[str], _place: Place, _ask: Ask) -> Iterator[Fix]:
     """Let the network of containers be looked at."""
     yield Fix(
         "look whether containers reach the network; where a proxy is between, name it in env "
         "(HTTP_PROXY, HTTPS_PROXY) and in the engine's settings",
-        command="docker run --rm IMAGE getent hosts HOST",
+        command=f"docker run --rm {view.base or 'IMAGE'} getent hosts "
+        f"{groups(match).get('host') or 'HOST'}",
     )
 
 
