@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from envd_magic.engine.client import Engine
 from envd_magic.pipeline import leftovers, staging
 from envd_magic.pipeline.build import build_spec
 from envd_magic.pipeline.dependencies import choose
+from envd_magic.pipeline.events import StepStarted
 from envd_magic.pipeline.options import Options
 
 if TYPE_CHECKING:
@@ -114,11 +117,11 @@ def test_an_equal_image_that_loses_its_name_to_another_build_is_made_anew(
     spec = fresh()
     image = build_spec(spec).image
 
-    def rename(found: object) -> None:
-        assert found is not None
+    def rename(same: object) -> None:
+        assert same
         lab.docker("rmi", image)
 
-    monkeypatch.setattr(finishing, "inspect", before(images.inspect, rename))
+    monkeypatch.setattr(finishing, "_is_same", before(finishing._is_same, rename))  # noqa: SLF001
     assert build_spec(spec, Options(force=True)).status == "built"
     assert lab.inspect(image)["Id"]
 
@@ -166,3 +169,34 @@ def left(users: list[subprocess.Popen[str]], lab: Lab) -> list[str]:
     """Give the private names that some processes have left."""
     names = lab.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
     return [name for name in names if any(f"-{one.pid}-" in name for one in users)]
+
+
+def test_builds_on_one_base_share_its_private_name_until_the_last_one_ends(lab: Lab) -> None:
+    begun, others_done = threading.Event(), threading.Event()
+
+    def hold_on(event: object) -> None:
+        if isinstance(event, StepStarted) and event.field == "commands":
+            begun.set()
+            assert others_done.wait(120)
+
+    def bases() -> list[str]:
+        listed = lab.docker("images", "--format", "{{.Repository}}").split()
+        return [name for name in listed if f"-{os.getpid()}-" in name and "/envd_magic/" in name]
+
+    def spec(number: int) -> ImageSpec:
+        text = f"echo {number} {uuid.uuid4().hex} > /number"
+        return ImageSpec(name=f"shared-base-{number}", commands=[text])
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            first = pool.submit(build_spec, spec(0), Options(listener=hold_on))
+            assert begun.wait(120)
+            seen: set[str] = set()
+            second = build_spec(spec(1), Options(listener=lambda _: seen.update(bases())))
+            assert seen == set(bases())
+            assert len(seen) == 1
+        finally:
+            others_done.set()
+        for number, result in enumerate((first.result(), second)):
+            assert lab.run(result.image, "cat", "/number").startswith(f"{number} ")
+    assert bases() == []

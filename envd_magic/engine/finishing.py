@@ -12,7 +12,6 @@ from envd_magic.engine.images import (
     RECIPE_LABEL,
     ImageInfo,
     hold,
-    inspect,
     split_name,
 )
 from envd_magic.engine.loading import load_as
@@ -56,7 +55,9 @@ class Finished(NamedTuple):
     size: int
 
 
-def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str) -> Finished:
+def finish(
+    engine: Engine, built: ImageInfo, goal: Goal, name: str, before: ImageInfo | None
+) -> Finished:
     """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
 
     Parameters
@@ -70,18 +71,17 @@ def finish(engine: Engine, built: ImageInfo, goal: Goal, name: str, before: str)
     name
         Private name for what comes out.
     before
-        Name of an image of an earlier build, which is given if it is the same in all.
+        The image of an earlier build, which is given if it is the same in all, and still there.
     """
     labels = _labels(built, goal)
     config = _config(built, goal, labels)
-    earlier = inspect(engine, before)
     # Every step came from the cache: an image that is the same keeps its digest.
     if (
-        earlier is not None
-        and _is_same(earlier, built, config, labels)
-        and hold(engine, earlier.id, name)
+        before is not None
+        and _is_same(before, built, config, labels)
+        and hold(engine, before.id, name)
     ):
-        return Finished(name, earlier.id, earlier.size)
+        return Finished(name, before.id, before.size)
     made = load_as(engine, built, config, name) if engine.keeps_layers else None
     return Finished(name, made or _commit(engine, built, config, name), built.size)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from envd_magic.engine import containers, finishing, images
 from envd_magic.engine.client import Engine
-from envd_magic.engine.configs import SERVER
 from envd_magic.engine.trust import with_whole_paths
 from envd_magic.envd.contexts import engine_address
 from envd_magic.envd.home import Home, open_home
@@ -20,6 +19,7 @@ from envd_magic.errors import BuildInterrupted
 from envd_magic.owner import private_name
 from envd_magic.pipeline import no_engine
 from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.bases import BASES
 from envd_magic.pipeline.caches import cache_words, check_caches
 from envd_magic.pipeline.commands import Commands
 from envd_magic.pipeline.dependencies import wanted_of
@@ -119,6 +119,8 @@ class _Build:
         self.private: list[str] = []
         self.digest = ""
         self.size = 0
+        # What the engine has under names of this build, as far as it was looked at.
+        self.before: dict[str, images.ImageInfo | None] = {}
         self.phase = Phase.PREPARE
         self.waits = self.taken = False
         self.leftovers = Leftovers()
@@ -233,7 +235,7 @@ class _Build:
             in_registry=self.push and not self._forced,
             incremental=self.options.incremental,
         )
-        digest, self.size = retried(find, self.log)
+        digest, self.size, self.before[self.recipe.image] = retried(find, self.log)
         return digest
 
     @property
@@ -277,9 +279,10 @@ class _Build:
         goal = finishing.Goal(base, recipe.finish, f"{self.recipe.digest()}{built.chain}")
         finished = f"{images.BUILDS}:{private_name()}"
         self.private.append(finished)
-        return finishing.finish(
-            self.engine, built.image, goal, finished, self.recipe.names[platform]
-        )
+        name = self.recipe.names[platform]
+        if name not in self.before:
+            self.before[name] = images.inspect(self.engine, name)
+        return finishing.finish(self.engine, built.image, goal, finished, self.before[name])
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""
@@ -362,9 +365,8 @@ class _Build:
 
     def _clean(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Take our private names out of the engine again; what they name stays if it is used."""
-        for name in self.private:
-            SERVER.withdraw(name)
-        self.leftovers.remove(self.private, self.engine, given_up=error is not None)
+        private = [name for name in self.private if BASES.release(name)]
+        self.leftovers.remove(private, self.engine, given_up=error is not None)
         if self.mounts_secrets:
             self.leftovers.forget(self.engine)
         if error is not None:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class Existing(NamedTuple):
-    """What there is; the digest is None where the image has to be built."""
+    """What there is; the digest is None where the image has to be built.
+
+    ``local`` is what the engine has under the name, whatever that is.
+    """
 
     digest: str | None
     size: int
+    local: images.ImageInfo | None
 
 
 def find_existing(  # noqa: PLR0913 - all but two by name
@@ -53,7 +57,7 @@ def find_existing(  # noqa: PLR0913 - all but two by name
         If the engine or the registry does not answer.
     """
     name = prepared.recipe.image
-    local = images.inspect(engine, name)
+    local = there = images.inspect(engine, name)
     digest = local.id if local else None
     found = [local] if local else []
     if in_registry:
@@ -64,8 +68,8 @@ def find_existing(  # noqa: PLR0913 - all but two by name
     size = local.size if local else 0
     if any(_is_another(one, prepared, incremental=incremental) for one in found):
         note(f"{name} is there, made in another way: this build overwrites the tag")
-        return Existing(None, size)
-    return Existing(digest, size)
+        return Existing(None, size, there)
+    return Existing(digest, size, there)
 
 
 def _in_registry(

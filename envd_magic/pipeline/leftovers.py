@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from envd_magic.engine.client import Engine
 
-# Private names of this process that an engine has not given up, each after the engine's host.
+# Private names of this process that an engine has not given up, each after the engine's host, and
+# those that a build is taking away at this moment.
 _KEPT: set[tuple[str, str]] = set()
+_GOING: set[tuple[str, str]] = set()
 _SWEEPING = threading.Lock()
 # An engine with many images takes seconds to list them: sweeping takes no more than this part of
 # the time, however many builds and processes there are. Seconds that are waited at most.
@@ -54,11 +56,13 @@ class Leftovers:
         """
         if names:
             place = engine.address.host
-            self._own.update((place, name) for name in names)
-            _KEPT.update(self._own)
+            own = {(place, name) for name in names}
+            self._own.update(own)
+            _KEPT.update(own)
             with suppress(EngineError):
                 beside = engine.beside()
-                self._begin(lambda: _remove_kept(place, beside))
+                _GOING.update(own)
+                self._begin(lambda: _remove_own(place, beside, own))
                 if given_up:
                     later = engine.beside()
                     _on_thread(lambda: _remove_later(place, later, tuple(names)))
@@ -107,8 +111,19 @@ def _closed(engine: Engine) -> Iterator[None]:
         engine.close()
 
 
+def _remove_own(place: str, engine: Engine, own: set[tuple[str, str]]) -> None:
+    try:
+        _remove(place, engine, own)
+    finally:
+        _GOING.difference_update(own)
+
+
 def _remove_kept(place: str, engine: Engine) -> None:
-    kept = [one for one in tuple(_KEPT) if one[0] == place]
+    """Remove what builds that have ended did not."""
+    _remove(place, engine, {one for one in _KEPT - _GOING if one[0] == place})
+
+
+def _remove(place: str, engine: Engine, kept: set[tuple[str, str]]) -> None:
     with _closed(engine):
         # An image that a container has keeps its name.
         containers.remove_left(engine, place)

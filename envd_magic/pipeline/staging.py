@@ -11,6 +11,7 @@ from envd_magic.engine.configs import SERVER
 from envd_magic.errors import EngineError, EnvdMagicError
 from envd_magic.owner import private_name
 from envd_magic.pipeline.apt import asked_again, one_apt
+from envd_magic.pipeline.bases import BASES
 from envd_magic.pipeline.dependencies import Start, choose, user_key
 from envd_magic.pipeline.events import Notice
 from envd_magic.pipeline.increments import Installed
@@ -147,10 +148,8 @@ class Staging:
     def _run(self, recipe: Recipe, start: Start) -> ImageInfo:
         """Let envd build a stage on an image of the engine's."""
         unheard = f"/{secrets.token_hex(8)}" if self.anew else ""
-        name = SERVER.publish(start.settings, start.platform, private_name(), unheard)
+        name = BASES.take(self.engine, start, self.private, unheard)
         self.home.trust(SERVER.address)
-        self.private.append(name)
-        images.tag(self.engine, start.image.id, name)
         log = self.commands.log
         log.base_step, log.recipe = start.step, recipe
         keys = rule_keys(recipe, start.known, user_key())
