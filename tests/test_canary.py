@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 #: Where secrets stand in a spec.
-NAMES = ("variable", "mount", "index", "extra", "argument", "url", "line", "key")
+NAMES = ("variable", "mount", "index", "extra", "argument", "url", "line", "key", "channel")
 # Asked for as a variable of the image, and for commands to see.
 ASKED = "variable"
 CELL = """
@@ -50,6 +50,11 @@ def spec(*commands):
         registry_config="../registries.json",
         commands=["echo built", *commands],
     )
+conda = ImageSpec(
+    name="canary-conda",
+    conda_packages=["one"],
+    conda_channels=[f"http://me:{S['channel']}@{AT}/one", f"http://{AT}/t/{S['channel']}/two"],
+)
 """
 AFTER = (
     "%envd preview good",
@@ -126,6 +131,7 @@ def session(engine: OwnEngine, gateway: str, tmp_path_factory: pytest.TempPathFa
         cells = ["%load_ext envd_magic", CELL, "%%envd_build good --force\nspec()", *AFTER]
         cells += ["%%envd_build bad --force\nspec('nosuchprogram $API_TOKEN; exit 3')"]
         cells += ["%envd fix", "%envd report failed.jsonl.gz", "%envd log"]
+        cells += ["%envd build conda --force"]
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
         made = Session(top, secrets, os.environ["FLYTE_INTERNAL_IMAGE"])
         ended = threading.Event()
@@ -158,7 +164,7 @@ def outputs(session: Session) -> list[str]:
 
 
 def test_the_builds_were_real(session: Session) -> None:
-    told = outputs(session)
+    told = outputs(session)[:-1]
     assert "Built: canary-all:" in told[2]
     assert "Failed to build: canary-all:" in told[-4]
     assert "nosuchprogram" in told[-4]

@@ -235,3 +235,16 @@ def test_step_that_printed_nothing_is_told_without_its_script(lab: Lab) -> None:
         BuildError, match=r"exit code 4 \(field commands\), and it printed nothing$"
     ):
         build(ImageSpec(name="mute", commands=["exit 4"]))
+
+
+def test_a_secret_variable_of_the_base_image_is_in_no_log(lab: Lab) -> None:
+    base = lab.derive("secret", [f"ENV DB_PASSWORD={_HIDDEN} TOKENIZERS_PARALLELISM=false"])
+    with pytest.raises(BuildError) as caught:
+        build(ImageSpec(name="base-secret", base_image=base, commands=["env; false"]), force=True)
+    result = last_result()
+    assert result is not None
+    assert result.log_file is not None
+    log = result.log_file.read_text()
+    assert "DB_PASSWORD=****" in log
+    assert "TOKENIZERS_PARALLELISM=false" in log
+    assert _HIDDEN not in f"{log}{caught.value}{result}"

@@ -44,6 +44,7 @@ from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.recipe.model import SECRETS
 from envd_magic.recipe.stages import stages
 from envd_magic.shell import interrupts_raise
+from envd_magic.spec.secrets import base_secrets
 
 if TYPE_CHECKING:
     from flytekit import ImageSpec
@@ -124,7 +125,7 @@ class _Build:
         self.phase = Phase.PREPARE
         self.waits = self.taken = False
         self.leftovers = Leftovers()
-        self.mounts_secrets = False
+        self.sends_secrets = False
         self.verification: Verification | None = None
 
     def run(self) -> BuildResult:
@@ -197,7 +198,9 @@ class _Build:
 
     def _with_engine(self, commands: Commands, home: Home) -> None:
         tops = {name.partition("/")[0] for name in self.recipe.files}
-        self.mounts_secrets = home.in_engine and SECRETS in tops
+        channels = self.spec.conda_channels or ()
+        in_recipe = any(self.log.secrets.mask(one) != one for one in channels)
+        self.sends_secrets = home.in_engine and (in_recipe or SECRETS in tops)
         made = {
             platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
         }
@@ -256,6 +259,7 @@ class _Build:
         report = self.log.line
         pull = partial(images.base_image, self.engine, self.recipe.base, platform, report)
         base = retried(pull, self.log)
+        self.log.secrets |= base_secrets(base.env)
         self._advise(None if self.spec.cuda else base)
         recipe = self.prepared.compose(Base(self.recipe.base, base.env, self._python(base)))
         self._bootstrap(commands, home)
@@ -367,7 +371,7 @@ class _Build:
         """Take our private names out of the engine again; what they name stays if it is used."""
         private = [name for name in self.private if BASES.release(name)]
         self.leftovers.remove(private, self.engine, given_up=error is not None)
-        if self.mounts_secrets:
+        if self.sends_secrets:
             self.leftovers.forget(self.engine)
         if error is not None:
             # What has failed counts, and who has stopped it does not wait for a slow engine.

@@ -16,7 +16,7 @@ from envd_magic.spec.disguise import core, disguised, encoded
 from envd_magic.spec.reading import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from flytekit import ImageSpec
 
@@ -140,6 +140,18 @@ def _values(spec: Any, further: Iterable[str]) -> Iterator[str]:
             yield from _file_values(Path(pair[0]))
     if hasattr(spec.base_image, "pip_secret_mounts"):
         yield from _values(spec.base_image, ())
+
+
+def base_secrets(env: Mapping[str, str]) -> Secrets:
+    """Collect the secrets among the variables of a base image, which every step exports.
+
+    Those that look made by a machine: a base has ``TOKENIZERS_PARALLELISM=false``, and the like.
+    """
+    return Secrets(
+        value
+        for name, value in env.items()
+        if is_secret_name(name) and _MACHINE_MADE.fullmatch(value)
+    )
 
 
 def _named_values(value: Any) -> Iterator[str]:
