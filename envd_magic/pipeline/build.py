@@ -198,8 +198,7 @@ class _Build:
 
     def _with_engine(self, commands: Commands, home: Home) -> None:
         tops = {name.partition("/")[0] for name in self.recipe.files}
-        channels = self.spec.conda_channels or ()
-        in_recipe = any(self.log.secrets.mask(one) != one for one in channels)
+        in_recipe = any(self.log.secrets.mask(one) != one for one in self.spec.conda_channels or ())
         self.sends_secrets = home.in_engine and (in_recipe or SECRETS in tops)
         made = {
             platform: self._platform(commands, home, platform) for platform in self.recipe.platforms
