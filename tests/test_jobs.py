@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -210,6 +211,8 @@ def test_each_of_several_has_its_own_output_and_place_whichever_ends_first(
     notebook: Kernel, gate: Gates
 ) -> None:
     cell = begin(notebook, gate, "slow", "quick", options="pair")
+    listed = notebook.run("%envd builds").text
+    assert re.search(r" running .* pair  .* and 1 more$", listed, re.MULTILINE), listed
     at_gate(gate, "quick")
     assert "at the gate slow" not in cell.outputs[1]
     gate.open("quick")

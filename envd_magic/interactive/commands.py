@@ -229,11 +229,14 @@ def _config(magic: EnvdMagic, _options: argparse.Namespace) -> None:
 def _builds(magic: EnvdMagic, _options: argparse.Namespace) -> None:
     from envd_magic.view.cards import duration
     from envd_magic.view.images import table
+    from envd_magic.view.lines import plain
 
     rows = [["build", "state", "time", "variable", "image"]]
     for job in magic.jobs.all():
-        seconds = _seconds(job)
-        rows.append([str(job.number), job.state, duration(seconds), job.variable or "-", job.image])
+        more = len(job.specs.items) - 1
+        image = f"{job.image} and {more} more" if more else job.image
+        took = duration(_seconds(job))
+        rows.append([str(job.number), job.state, took, job.variable or "-", plain(image)])
     print(table(rows) if len(rows) > 1 else "Nothing has been built in this session.")
 
 
