@@ -8,6 +8,7 @@ import pytest
 from flytekit import ImageSpec
 from IPython.core.completer import provisionalcompleter
 
+from envd_magic.errors import SpecError
 from envd_magic.interactive.commands import COMMANDS, overview
 from envd_magic.interactive.contexts import context_parser
 from envd_magic.interactive.hover import help_at
@@ -163,6 +164,15 @@ def test_commands_are_offered(ip: Any) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_options_of_every_command_are_offered(ip: Any, command: str) -> None:
     assert offered(ip, f"%envd {command} --|") == set(COMMANDS[command].parser().options)
+
+
+@pytest.mark.usefixtures("ip")
+def test_builds_that_failed_are_offered_where_one_is_to_be_fixed() -> None:
+    own = shell()
+    assert offered(own, "%envd fix --build |") == {""}
+    with pytest.raises(SpecError):
+        own.do("%%envd_build\nImageSpec(name='x', base_image='x:1', copy=['gone'])")
+    assert offered(own, "%envd fix --build |") == {"1"}
 
 
 def test_files_are_offered_where_a_log_is_saved(ip: Any) -> None:

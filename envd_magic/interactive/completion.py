@@ -137,6 +137,7 @@ class Completion:
             "platform": lambda: list(_PLATFORMS),
             "registry": self._registries,
             "context": _contexts,
+            "build": lambda: [str(job.number) for job in self._magic.jobs.all() if job.errors],
             "builder": _builders,
             "base_image": lambda: self._of_specs("base_image"),
             "name": lambda: self._of_specs("name"),
