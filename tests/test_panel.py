@@ -116,6 +116,12 @@ def test_a_plan_is_shown_before_a_build(server: Server, browser: Browser) -> Non
     row = notebook.main.get_by_role("table", name="Planned steps").get_by_role("row")
     row.filter(has_text="run 1 command").filter(has_text="runs").first.wait_for()
     picture(notebook.cell(0), "panel-plan")
+    # In a narrow window the table is scrolled, and no column has a letter a line.
+    notebook.page.set_viewport_size({"width": 480, "height": 900})
+    shown = notebook.main.locator(".envd-card")
+    assert shown.evaluate("(element) => element.scrollWidth - element.clientWidth") <= 0
+    step = row.get_by_role("cell", name="run 1 command", exact=True)
+    assert step.evaluate("(element) => element.clientWidth") >= 80
 
 
 def test_bad_input_is_said_beside_its_field_and_nothing_is_built(

@@ -45,6 +45,8 @@ border:0;background:none!important;font-weight:normal;white-space:normal}
 .envd-card thead th,.envd-card tbody th{opacity:.75}
 .envd-card td:last-child,.envd-card code{overflow-wrap:anywhere}
 .envd-card td.envd-word{overflow-wrap:normal}
+.envd-card td.envd-text{min-width:6em}
+.envd-card .envd-wide{overflow-x:auto}
 .envd-card code,.envd-card pre{font-family:var(--jp-code-font-family,monospace);\
 background:none!important;color:inherit;padding:0!important}
 .envd-card pre{white-space:pre-wrap;margin:4px 0;padding:6px 8px!important;\

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _HEADS = ("Forecast", "Step", "Field", "Why", "Expected")
 _DIFF_HEADS = ("Step runs", "Step", "Field", "Why")
 _STRONG = (RUNS, "again")
+# In a narrow window the table is scrolled before a column gets a letter a line.
+_TEXT = Markup(' class="envd-text"')
+_CLASSES = {"Field": WORD, "Step": _TEXT, "Why": _TEXT}
 _WIDEST = 80
 _MOST_CHANGES = 12
 
@@ -129,7 +132,7 @@ def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> M
             Markup("").join(
                 Markup("<td{}{}>{}</td>").format(
                     LEFT,
-                    WORD if name == "Field" else "",
+                    _CLASSES.get(name, ""),
                     Markup("<b>{}</b>").format(cell) if cell in _STRONG else cell,
                 )
                 for name, cell in zip(heads, row, strict=True)
@@ -138,7 +141,8 @@ def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> M
         for row in rows
     )
     return Markup(
-        '<table aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
+        '<div class="envd-wide"><table aria-label="{}"><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
     ).format(label, head, body)
 
 
