@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from flytekit import ImageSpec
@@ -25,6 +26,7 @@ from envd_magic import (
     last_result,
 )
 from envd_magic.engine import finishing
+from envd_magic.pipeline.leftovers import Leftovers
 from envd_magic.plugin import EnvdImageSpecBuilder
 
 from .fakes import fake_envd
@@ -248,3 +250,16 @@ def test_a_secret_variable_of_the_base_image_is_in_no_log(lab: Lab) -> None:
     assert "DB_PASSWORD=****" in log
     assert "TOKENIZERS_PARALLELISM=false" in log
     assert _HIDDEN not in f"{log}{caught.value}{result}"
+
+
+@pytest.mark.parametrize("login", ["me:planted0secret@", ""])
+def test_an_engine_forgets_the_folder_of_a_recipe_with_a_login_to_a_channel(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    forget = Mock()
+    monkeypatch.setattr(Leftovers, "forget", forget)
+    channel = f"http://{login}127.0.0.1:1/channel"
+    fields: dict[str, Any] = {"conda_packages": ["one"], "conda_channels": [channel]}
+    with pytest.raises(BuildError):
+        build(ImageSpec(name="channel", base_image=lab.base_image, **fields), force=True)
+    assert forget.called is bool(login)
