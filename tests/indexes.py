@@ -171,11 +171,16 @@ def served(index: Path, login: str | None = None, certificate: Path | None = Non
         yield server.server_address[1]
 
 
+class _Server(ThreadingHTTPServer):
+    # Installers open many connections at once, and five that wait are what the system allows.
+    request_queue_size = 128
+
+
 @contextmanager
 def _serving(
     handler: Callable[..., _Handler], certificate: Path | None = None
 ) -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("0.0.0.0", 0), handler)  # noqa: S104 - containers ask it
+    server = _Server(("0.0.0.0", 0), handler)  # noqa: S104 - containers ask it
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

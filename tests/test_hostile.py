@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envd_magic import watched
 from envd_magic.envd.program import find_envd
 from envd_magic.spec.fields import BY_NAME
 from envd_magic.spec.literal import BUILTINS, IMPORTED
@@ -191,11 +192,13 @@ def heard() -> Iterator[list[str]]:
 
 def is_of_a_plan(told: str) -> bool:
     """Is it what a plan needs: envd's own program, a folder for it, a question to the engine?"""
-    program = find_envd().path
+    # What watches over it starts it.
+    watcher = ["/bin/sh", "-c", watched._SCRIPT % "</dev/null", "envd_magic"]  # noqa: SLF001
+    started = f"process /bin/sh {[*watcher, str(find_envd().path)]}"[:-1]
     return told.startswith(
         (
-            f"process {program} ['{program}', 'debug', 'llb',",
-            f"process {program} ['{program}', 'context', ",
+            f"{started}, 'debug', 'llb',",
+            f"{started}, 'context', ",
             f"write {os.environ['ENVD_MAGIC_HOME']}/",
             f"write {tempfile.gettempdir()}/envd_magic-",
             f"write {os.devnull}",

@@ -126,14 +126,20 @@ def test_who_connects_while_no_file_can_be_opened_is_served_later() -> None:
     script = """
 import os, resource, socket
 from envd_magic.engine.bridge import Bridge
-bridge = Bridge(lambda connection, _: connection.sendall(b"served") or "")
-client = socket.socket(socket.AF_UNIX)
+def serve(connection, _):
+    connection.sendall(b"served")
+    connection.recv(1)
+    return ""
+bridge = Bridge(serve)
+# The system may have kept a file for the one who comes first.
+first, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []
 try:
     while True:
         taken.append(os.open("/dev/null", os.O_RDONLY))
 except OSError:
+    first.connect(str(bridge.path))
     client.connect(str(bridge.path))
 client.settimeout(0.3)
 try:
@@ -144,6 +150,8 @@ for one in taken:
     os.close(one)
 client.settimeout(20)
 print(client.recv(6).decode())
+first.close()
+client.close()
 bridge.close()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

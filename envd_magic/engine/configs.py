@@ -151,10 +151,15 @@ class ConfigServer:
         return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    # Many builds may begin together; the system lets no more than five wait unasked.
+    request_queue_size = 128
+
+
 def _listen(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     for port in (*_PORTS, 0):
         with suppress(OSError):
-            return ThreadingHTTPServer(("127.0.0.1", port), handler)
+            return _Server(("127.0.0.1", port), handler)
     raise OSError(_NO_PORT)
 
 
