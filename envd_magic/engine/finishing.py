@@ -14,13 +14,16 @@ from envd_magic.engine.images import (
     hold,
     split_name,
 )
-from envd_magic.engine.loading import load_as
+from envd_magic.engine.loading import Loadable, load, loadable
 from envd_magic.recipe.model import DEFAULT_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from envd_magic.recipe.model import Finish
+
+    #: Lets an engine take an image, and tells whether it has.
+    Take = Callable[[Engine, Loadable], bool]
 
 #: Settings of a base image that envd drops, and that stay.
 KEPT = ("Cmd", "Shell", "Volumes", "ExposedPorts", "StopSignal", "Healthcheck")
@@ -40,11 +43,14 @@ class Goal:
         What to set beside them.
     recipe
         The recipe's digest, for the label.
+    name
+        Private name for what comes out.
     """
 
     base: ImageInfo
     finish: Finish
     recipe: str
+    name: str
 
 
 class Finished(NamedTuple):
@@ -55,8 +61,13 @@ class Finished(NamedTuple):
     size: int
 
 
+def load_alone(engine: Engine, image: Loadable) -> bool:
+    """Let an engine take an image; tell whether it has."""
+    return image.name in load(engine, [image])
+
+
 def finish(
-    engine: Engine, built: ImageInfo, goal: Goal, name: str, before: ImageInfo | None
+    engine: Engine, built: ImageInfo, goal: Goal, before: ImageInfo | None, take: Take = load_alone
 ) -> Finished:
     """Do to an image what envd cannot: variables, PATH, CMD, labels and the like.
 
@@ -68,13 +79,13 @@ def finish(
         What envd built.
     goal
         What is to come out.
-    name
-        Private name for what comes out.
     before
         The image of an earlier build, which is given if it is the same in all, and still there.
+    take
+        Lets the engine take an image.
     """
     labels = _labels(built, goal)
-    config = _config(built, goal, labels)
+    config, name = _config(built, goal, labels), goal.name
     # Every step came from the cache: an image that is the same keeps its digest.
     if (
         before is not None
@@ -82,8 +93,10 @@ def finish(
         and hold(engine, before.id, name)
     ):
         return Finished(name, before.id, before.size)
-    made = load_as(engine, built, config, name) if engine.keeps_layers else None
-    return Finished(name, made or _commit(engine, built, config, name), built.size)
+    image = loadable(engine, built, config, name) if engine.keeps_layers else None
+    loaded = image is not None and take(engine, image)
+    made = image.id if image and loaded else _commit(engine, built, config, name)
+    return Finished(name, made, built.size)
 
 
 def _commit(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: str) -> str:

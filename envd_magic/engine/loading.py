@@ -14,7 +14,7 @@ import io
 import json
 import tarfile
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envd_magic.engine.client import Engine, explained
 
@@ -24,29 +24,95 @@ if TYPE_CHECKING:
     from envd_magic.engine.images import ImageInfo
 
 _DOING = "finish the image"
-# What an engine says of an image that it has taken.
-_TAKEN = "Loaded image"
+# What an engine says of an image that it has taken, before its name.
+_TAKEN = "Loaded image: "
 
 
-def load_as(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: str) -> str | None:
-    """Make an image of the layers of another.
+class Loadable(NamedTuple):
+    """An image that an archive can have.
+
+    Parameters
+    ----------
+    name
+        What it is to be called.
+    config
+        Its configuration, as a file.
+    layers
+        How many it has.
+    """
+
+    name: str
+    config: bytes
+    layers: int
+
+    @property
+    def digest(self) -> str:
+        """Of its configuration."""
+        return hashlib.sha256(self.config).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """What an engine calls it that keeps layers itself."""
+        return f"sha256:{self.digest}"
+
+
+def loadable(
+    engine: Engine, built: ImageInfo, settings: Mapping[str, Any], name: str
+) -> Loadable | None:
+    """Describe an image of the layers of another.
 
     Parameters
     ----------
     engine
-        One that keeps layers.
+        Where the other is.
     built
         The other image.
-    config
-        All settings, as ``docker inspect`` has them under ``Config``.
+    settings
+        All, as ``docker inspect`` has them under ``Config``.
     name
         The name of the new one.
 
     Returns
     -------
-    str or None
-        Its ID; None where the engine does not take it, or does not tell how the layers have come
-        to be.
+    Loadable or None
+        None where the engine does not tell how the layers have come to be.
+
+    Raises
+    ------
+    EngineError
+        If the engine does not answer.
+    """
+    history = _history(engine, built)
+    if history is None:
+        return None
+    system, architecture, *variant = built.platform.split("/")
+    now = datetime.now(timezone.utc).isoformat()
+    config = {
+        "architecture": architecture,
+        "os": system,
+        **({"variant": variant[0]} if variant else {}),
+        "created": now,
+        "config": settings,
+        "rootfs": {"type": "layers", "diff_ids": list(built.layers)},
+        "history": [*history, {"created": now, "created_by": "envd_magic", "empty_layer": True}],
+    }
+    return Loadable(name, json.dumps(config).encode(), len(built.layers))
+
+
+def load(engine: Engine, found: Sequence[Loadable]) -> set[str]:
+    """Let an engine take images.
+
+    Parameters
+    ----------
+    engine
+        One that keeps layers, and has theirs.
+    found
+        The images.
+
+    Returns
+    -------
+    set of str
+        The names of those that it has taken.
 
     Raises
     ------
@@ -55,36 +121,25 @@ def load_as(engine: Engine, built: ImageInfo, config: Mapping[str, Any], name: s
     """
     from docker.errors import APIError
 
-    history = _history(engine, built)
-    if history is None:
-        return None
-    system, architecture, *variant = built.platform.split("/")
-    now = datetime.now(timezone.utc).isoformat()
-    image = {
-        "architecture": architecture,
-        "os": system,
-        **({"variant": variant[0]} if variant else {}),
-        "created": now,
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": list(built.layers)},
-        "history": [*history, {"created": now, "created_by": "envd_magic", "empty_layer": True}],
-    }
-    content = json.dumps(image).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    manifest = {
-        "Config": f"{digest}.json",
-        "RepoTags": [name],
-        # Files that are not there, and that no engine looks for which has the layers.
-        "Layers": [f"{number}/layer.tar" for number in range(len(built.layers))],
-    }
-    files = {f"{digest}.json": content, "manifest.json": json.dumps([manifest]).encode()}
+    files = {f"{one.digest}.json": one.config for one in found}
+    files["manifest.json"] = json.dumps([_entry(one) for one in found]).encode()
+    taken: set[str] = set()
     with explained(_DOING):
         try:
-            told = engine.api.load_image(packed(files), quiet=True)
-            taken = any(_TAKEN in one.get("stream", "") for one in told)
+            for told in engine.api.load_image(packed(files), quiet=True):
+                _, said, name = told.get("stream", "").partition(_TAKEN)
+                if said:
+                    taken.add(name.strip())
         except APIError:
-            taken = False
-    return f"sha256:{digest}" if taken else None
+            # It refuses one: those that it has named it has.
+            pass
+    return taken
+
+
+def _entry(one: Loadable) -> dict[str, Any]:
+    # Files that are not there, and that no engine looks for which has the layers.
+    layers = [f"{number}/layer.tar" for number in range(one.layers)]
+    return {"Config": f"{one.digest}.json", "RepoTags": [one.name], "Layers": layers}
 
 
 def _history(engine: Engine, built: ImageInfo) -> list[dict[str, Any]] | None:

@@ -20,6 +20,7 @@ from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
 from envd_magic.pipeline.options import CACHES
 from envd_magic.pipeline.stop import Stop
+from envd_magic.pipeline.together import Together
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.spec.tag import image_name
@@ -207,13 +208,17 @@ def build_all(
         progress.finished(task)
         ended(task)
 
-    pool: AtOnce[Task] = AtOnce(jobs, lambda task: _build(task, listeners[id(task)]), stop)
+    def build(task: Task) -> None:
+        _build(task, listeners[id(task)], together)
+
+    pool: AtOnce[Task] = AtOnce(jobs, build, stop)
+    together = Together(pool.slots)
     # flytekit has a handler that exits.
     with interrupts_raise():
         pool.run(tasks, done, progress.tick)
 
 
-def _build(task: Task, listener: Callable[[Event], None]) -> None:
+def _build(task: Task, listener: Callable[[Event], None], together: Together) -> None:
     """Build one image and keep what came of it."""
     seen: list[BuildResult] = []
     secrets: Secrets | None = None
@@ -234,6 +239,7 @@ def _build(task: Task, listener: Callable[[Event], None]) -> None:
             stop=task.stop,
             force=force,
             recordings=task.options.recordings or task.record,
+            together=together,
         )
         with _IN_FOLDER, inside(task.folder):
             prepared = prepare(task.spec)

@@ -16,7 +16,7 @@ from envd_magic import __version__
 from envd_magic.errors import EnvdMagicError, FileError
 from envd_magic.headless import apart, contexts
 from envd_magic.headless.say import lasting_output, say
-from envd_magic.shell import interrupts_raise, is_interrupt
+from envd_magic.shell import interrupts_raise, is_interrupt, nothing_collected
 
 if TYPE_CHECKING:
     from envd_magic.headless.find import Source
@@ -129,15 +129,11 @@ def _sources(paths: tuple[Path, ...], *, execute: bool, timeout: int) -> list[So
 
 
 def _import_flytekit() -> None:
-    """Import what every spec needs: more than a second, a fifth of which is looking for garbage.
-
-    What is imported stays.
-    """
-    gc.disable()
-    try:
+    """Import what every spec needs, which stays, and is nowhere to be looked for garbage later."""
+    with nothing_collected():
         import flytekit  # noqa: F401
-    finally:
-        gc.enable()
+
+        gc.freeze()
 
 
 @main.command()

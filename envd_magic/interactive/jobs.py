@@ -15,6 +15,7 @@ from envd_magic.api import refreshed
 from envd_magic.errors import BuildInterrupted
 from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
+from envd_magic.pipeline.together import Together
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.view.cards import result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
@@ -299,6 +300,7 @@ def _build(job: Job, bind: Callable[[Job], None], tick: Callable[[], None] | Non
             return
         tick = tick or (lambda: None)
         pool = AtOnce(job.most, partial(_build_next, job, bind), job.stop.ask)
+        job.options = replace(job.options, together=Together(pool.slots))
         try:
             pool.run(range(len(job.prepared)), tick=tick)
         except KeyboardInterrupt:

@@ -39,6 +39,7 @@ from envd_magic.pipeline.retry import retried
 from envd_magic.pipeline.shared import shared_cache
 from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
+from envd_magic.pipeline.together import taker
 from envd_magic.pipeline.witness import Witness
 from envd_magic.recipe.compose import Base, needs_python
 from envd_magic.recipe.model import SECRETS
@@ -279,13 +280,15 @@ class _Build:
         else:
             built = staging.build_at_once(recipe, base, platform)
         self._phase(Phase.FINISH)
-        goal = finishing.Goal(base, recipe.finish, f"{self.recipe.digest()}{built.chain}")
         finished = f"{images.BUILDS}:{private_name()}"
         self.private.append(finished)
+        made_by = f"{self.recipe.digest()}{built.chain}"
+        goal = finishing.Goal(base, recipe.finish, made_by, finished)
         name = self.recipe.names[platform]
         if name not in self.before:
             self.before[name] = images.inspect(self.engine, name)
-        return finishing.finish(self.engine, built.image, goal, finished, self.before[name])
+        take = taker(self.options.together, self.stop.check)
+        return finishing.finish(self.engine, built.image, goal, self.before[name], take)
 
     def _python(self, base: images.ImageInfo) -> str | None:
         """Ask the base image for its Python, where that could be the one that is wanted."""

@@ -8,6 +8,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from envd_magic.pipeline.slots import Slots
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -17,6 +19,8 @@ Item = TypeVar("Item")
 _TICK = 0.2
 # Seconds that stopped builds get to end.
 _LONG = 10.0
+# Items that wait for others, beside those that are worked on.
+_WAITING = 8
 
 
 class AtOnce(Generic[Item]):
@@ -25,7 +29,7 @@ class AtOnce(Generic[Item]):
     Parameters
     ----------
     most
-        How many at once.
+        How many at once; what leaves its slot to wait for others is not counted.
     do
         Is called with each item, on a thread.
     stop
@@ -33,7 +37,7 @@ class AtOnce(Generic[Item]):
     """
 
     def __init__(self, most: int, do: Callable[[Item], None], stop: Callable[[], None]) -> None:
-        self._most = most
+        self.slots = Slots(most)
         self._do = do
         self._stop = stop
         self._waiting: SimpleQueue[Item] = SimpleQueue()
@@ -66,9 +70,11 @@ class AtOnce(Generic[Item]):
         for item in items:
             self._waiting.put(item)
             count += 1
+        # One at a time is one after the other.
+        most = self.slots.most + (_WAITING if self.slots.most > 1 else 0)
         threads = [
             threading.Thread(target=self._serve, name=f"envd_magic-at-once-{number}", daemon=True)
-            for number in range(min(self._most, count))
+            for number in range(min(most, count))
         ]
         try:
             for thread in threads:
@@ -92,16 +98,19 @@ class AtOnce(Generic[Item]):
         done(item)
 
     def _serve(self) -> None:
-        while not self._over.is_set():
-            try:
-                item = self._waiting.get_nowait()
-            except Empty:
-                return
-            error = None
-            try:
-                self._do(item)
-            except BaseException as raised:  # noqa: BLE001 - raised where the end is waited for
-                error = raised
+        while True:
+            with self.slots.held():
+                if self._over.is_set():
+                    return
+                try:
+                    item = self._waiting.get_nowait()
+                except Empty:
+                    return
+                error = None
+                try:
+                    self._do(item)
+                except BaseException as raised:  # noqa: BLE001 - raised where the end is waited for
+                    error = raised
             self._ended.put((item, error))
 
 

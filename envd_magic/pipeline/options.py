@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from envd_magic.pipeline.events import Listener
     from envd_magic.pipeline.stop import Stop
+    from envd_magic.pipeline.together import Together
 
 PUSH_VARIABLE = "FLYTE_PUSH_IMAGE_SPEC"
 #: What says, where no setting does, whether builds are remembered, and whether they are recorded.
@@ -68,6 +69,8 @@ class Options:
         so Python and flytekit should be the same there and here.
     history
         Is the build remembered? None asks ``ENVD_MAGIC_HISTORY``, and remembers it else.
+    together
+        What the build's last part is done with, where there are other builds at once.
     recordings
         Is the build recorded? None asks ``ENVD_MAGIC_RECORDINGS``, and records it else.
     """
@@ -89,6 +92,7 @@ class Options:
     pickled: bool = False
     history: bool | None = None
     recordings: bool | None = None
+    together: Together | None = None
 
 
 def wants_push(spec: ImageSpec, push: bool | None = None) -> bool:  # noqa: FBT001
