@@ -182,6 +182,8 @@ def _command(place: Path, specs: list[str], words: list[str]) -> Seen:
     (place / "flow.py").write_text(text)
     command = [sys.executable, "-c", _COMMAND, "build", "-j", str(_AT_ONCE), *words]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    # As installed: what is compiled stays so.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     seen = Seen(0)
     with (place / "output").open("w+") as output:
         began = time.perf_counter()

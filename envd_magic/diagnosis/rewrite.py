@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from envd_magic.diagnosis.edits import changed_value
 from envd_magic.spec.fields import BY_NAME
-from envd_magic.spec.reading import code_lines
+from envd_magic.spec.reading import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,10 +96,7 @@ class _Source:
         except (SyntaxError, ValueError) as error:
             raise NotFoundError(str(error)) from error
         self.text = text
-        # Places in the tree count bytes.
-        self._lines = [0]
-        for line in code_lines(text):
-            self._lines.append(self._lines[-1] + len(line))
+        self._places = Places(text)
 
     def call(self, number: int) -> ast.expr | None:
         """Give the call that makes the spec; None where fields are assigned."""
@@ -129,13 +126,7 @@ class _Source:
 
     def place(self, node: ast.expr) -> tuple[int, int]:
         """Give where an expression begins and ends."""
-        end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
-        return self._at(node.lineno, node.col_offset), self._at(end_line, end_column)
-
-    def _at(self, line: int, column: int) -> int:
-        start = self._lines[line - 1]
-        whole = self.text[start : self._lines[line]].encode()
-        return start + len(whole[:column].decode())
+        return self._places.of(node)
 
     def addition(self, call: ast.expr | None, field: str, value: Any) -> _Edit | None:
         """Give a field that was not there."""
@@ -236,7 +227,7 @@ class _Source:
             return _Edit(start, end, "None")
         names = [one.arg for one in call.keywords]
         at = names.index(field)
-        begins = [self._at(one.lineno, one.col_offset) for one in call.keywords]
+        begins = [self._places.at(one.lineno, one.col_offset) for one in call.keywords]
         if at + 1 < len(names):
             return _Edit(begins[at], begins[at + 1], "")
         end = self.place(value)[1]

@@ -9,7 +9,7 @@ from envd_magic.errors import FileError
 from envd_magic.headless.find import Definition, evaluate
 from envd_magic.headless.scope import Scope, literal_variables
 from envd_magic.spec.literal import NotLiteralError
-from envd_magic.spec.reading import parse_code
+from envd_magic.spec.reading import Places, parse_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,13 @@ def in_python(path: Path, text: str) -> list[Definition]:
         tree = parse_code(text)
     except SyntaxError as error:
         raise FileError(f"{path}:{error.lineno or 1}: is no Python: {error.msg}") from error
-    scope = Scope()
+    scope, places = Scope(), Places(text)
     scope.add(0, tree)
     found = []
     for index, statement in enumerate(tree.body):
         for call, name in _calls(statement, scope.makers((0, index))):
-            source = ast.get_source_segment(text, call) or ast.unparse(call)
+            start, end = places.of(call)
+            source = text[start:end]
             definition = Definition(path, None, call.lineno, source, name)
             _evaluate(definition, scope, (0, index))
             found.append(definition)

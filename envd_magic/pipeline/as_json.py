@@ -38,7 +38,8 @@ def to_json(event: Event) -> dict[str, Any] | None:
         return {**told, "text": event.text}
     if isinstance(event, kinds.Finished):
         return {**told, "result": result_to_json(event.result)}
-    told |= dataclasses.asdict(event)
+    # None but a result has dataclasses in it.
+    told |= vars(event)
     if isinstance(event, kinds.PhaseChanged):
         told["phase"] = event.phase.name
     elif isinstance(event, kinds.Started):

@@ -110,9 +110,13 @@ def sweep() -> bool:
         Was there one? Then a process has died in a build.
     """
     gone = False
-    for path in Path(tempfile.gettempdir()).glob("envd_magic-*"):
+    temporary = tempfile.gettempdir()
+    # Thousands may lie there.
+    for name in os.listdir(temporary):  # noqa: PTH208
+        if not (name.startswith("envd_magic-") and is_abandoned(name)):
+            continue
         # Anybody may write there: only what is ours, and no link of somebody's.
-        if is_abandoned(path.name) and _is_own_folder(path):
+        if _is_own_folder(path := Path(temporary, name)):
             _delete(path)
             gone = gone or not path.exists()
     return gone

@@ -101,8 +101,8 @@ def remember(name: str, spec: str, result: dict[str, Any]) -> None:
             (time.time(), name, spec, json.dumps(result)),
         )
         store.execute(
-            "DELETE FROM builds WHERE number NOT IN "
-            "(SELECT number FROM builds ORDER BY number DESC LIMIT ?)",
+            "DELETE FROM builds WHERE number <= "
+            "(SELECT number FROM builds ORDER BY number DESC LIMIT 1 OFFSET ?)",
             (MOST,),
         )
 

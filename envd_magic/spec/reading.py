@@ -116,6 +116,33 @@ def code_lines(text: str) -> list[str]:
     return _LINE.findall(text)
 
 
+class Places:
+    """Where in a text the nodes of its tree are: those count lines, and bytes in them.
+
+    Parameters
+    ----------
+    text
+        The text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines = [0]
+        for line in code_lines(text):
+            self._lines.append(self._lines[-1] + len(line))
+
+    def at(self, line: int, column: int) -> int:
+        """Give the character at a line, from 1 on, and a byte of it."""
+        start = self._lines[line - 1]
+        whole = self._text[start : self._lines[line]].encode()
+        return start + len(whole[:column].decode())
+
+    def of(self, node: ast.expr) -> tuple[int, int]:
+        """Give where an expression begins and ends."""
+        end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        return self.at(node.lineno, node.col_offset), self.at(end_line, end_column)
+
+
 def parse_code(text: str, name: str = "<unknown>") -> ast.Module:
     """Read Python.
 
