@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,17 @@ from flytekit.constants import CopyFileDetection
 from packaging.version import Version
 
 from envd_magic import preview
+from envd_magic.engine import containers
 from envd_magic.engine.client import Engine
 from envd_magic.engine.containers import PythonOf, python_of
 from envd_magic.engine.images import inspect
 from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.base_python import base_python
 from envd_magic.pipeline.build import build_spec
+from envd_magic.pipeline.log import BuildLog
 from envd_magic.pipeline.options import Options
 from envd_magic.spec.requirements import Requirements, read_requirements
+from envd_magic.spec.secrets import Secrets
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -183,6 +189,30 @@ def test_base_image_is_asked_for_its_python_once(
         engine.close()
     # No engine is needed any more.
     assert python_of(Engine(), image.id) == PythonOf("3.11", None)
+
+
+def test_builds_at_once_ask_their_base_image_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENVD_MAGIC_HOME", str(tmp_path))
+    asked: list[str] = []
+    ask = containers._asked  # noqa: SLF001
+
+    def counted(engine: Engine, image: str) -> PythonOf | None:
+        asked.append(image)
+        return ask(engine, image)
+
+    monkeypatch.setattr(containers, "_asked", counted)
+
+    def look(_: int) -> PythonOf | None:
+        with closing(Engine()) as engine, closing(BuildLog("x", Secrets(), None)) as log:
+            image = inspect(engine, lab.base_image)
+            assert image is not None
+            return base_python(engine, image, log)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(look, range(8))) == {PythonOf("3.11", None)}
+    assert len(asked) == 1
 
 
 def test_image_without_a_shell_has_no_python(

@@ -98,6 +98,16 @@ def test_flood_of_events_is_five_pictures_a_second(clock: Clock) -> None:
     assert len(screen.events) == 10_000
 
 
+def test_floods_of_builds_at_once_share_five_pictures_a_second(clock: Clock) -> None:
+    screens = [Recorded() for _ in range(4)]
+    viewers = [Viewer(screen, at_once=4) for screen in screens]
+    for _ in range(10_000):
+        clock.now += 0.001
+        for viewer in viewers:
+            viewer(Output("x\n"))
+    assert 45 <= sum(len(screen.updates) for screen in screens) <= 56
+
+
 def test_where_only_time_goes_on_it_is_one_picture_a_second(clock: Clock) -> None:
     screen = Recorded()
     viewer = Viewer(screen)

@@ -7,7 +7,7 @@ import json
 import queue
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from envd_magic.paths import cache_folder, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 _PROBE = """
 import json, sys
@@ -245,7 +247,9 @@ class PythonOf:
     version: str | None = field(default=None, compare=False)
 
 
-def python_of(engine: Engine, image: str) -> PythonOf | None:
+def python_of(
+    engine: Engine, image: str, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> PythonOf | None:
     """Ask an image for its Python and flytekit, once for each image.
 
     Parameters
@@ -254,6 +258,8 @@ def python_of(engine: Engine, image: str) -> PythonOf | None:
         Where the image is.
     image
         ID, which stands for the content.
+    turn
+        Is entered to ask: keeps others from asking the same meanwhile.
 
     Returns
     -------
@@ -261,19 +267,33 @@ def python_of(engine: Engine, image: str) -> PythonOf | None:
         None if it could not be asked: it is made for another platform, say.
     """
     kept = cache_folder() / "bases" / f"{image.removeprefix('sha256:')}.json"
+    with suppress(_UnknownError):
+        return _known(kept)
+    with turn():
+        # Another build may have asked it meanwhile.
+        with suppress(_UnknownError):
+            return _known(kept)
+        try:
+            found = _asked(engine, image)
+        except EngineError:
+            return None
+        keep(kept, json.dumps(asdict(found) if found else None))
+        return found
+
+
+class _UnknownError(Exception):
+    """Nobody has asked the image."""
+
+
+def _known(kept: Path) -> PythonOf | None:
     try:
         known = json.loads(kept.read_text(encoding="utf-8"))
         # What was kept before there was a version is asked anew.
         if known is None or known["python"] is None or known["version"]:
             return None if known is None else PythonOf(**known)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        pass
-    try:
-        found = _asked(engine, image)
-    except EngineError:
-        return None
-    keep(kept, json.dumps(asdict(found) if found else None))
-    return found
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+        raise _UnknownError from error
+    raise _UnknownError
 
 
 def _asked(engine: Engine, image: str) -> PythonOf | None:

@@ -125,6 +125,11 @@ class Job:
         """Is it of more than one spec?"""
         return len(self.specs.items) > 1
 
+    @property
+    def at_once(self) -> int:
+        """How many of its builds run at once, at most."""
+        return min(self.most, len(self.specs.items))
+
     def label(self, number: int) -> str | None:
         """What the user calls a spec: ``trainer``, or ``images[0]``."""
         return f"{self.variable}{self.specs.items[number][0]}" if self.variable else None
@@ -173,7 +178,9 @@ class Jobs:
                 placed = job.is_several and isinstance(screen, NotebookScreen)
                 if job.is_several and not placed:
                     screen = turns.take(self._shell, hint)
-                viewer = Viewer(QuietScreen(screen) if quiet else screen, tail, spec.name)
+                viewer = Viewer(
+                    QuietScreen(screen) if quiet else screen, tail, spec.name, job.at_once
+                )
                 job.viewers.append(viewer)
                 if placed and not quiet:
                     viewer.show()
@@ -191,7 +198,7 @@ class Jobs:
         with _ending(job, last=False):
             for _, spec in job.specs.items:
                 shown = screen or NotebookScreen(self._shell, hint)
-                viewer = Viewer(shown, tail, spec.name)
+                viewer = Viewer(shown, tail, spec.name, job.at_once)
                 # Made now, so that it is in this cell.
                 viewer.show()
                 if quiet:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from envd_magic.engine import containers, finishing, images
+from envd_magic.engine import finishing, images
 from envd_magic.engine.client import Engine
 from envd_magic.engine.trust import with_whole_paths
 from envd_magic.envd.contexts import engine_address
@@ -19,6 +19,7 @@ from envd_magic.errors import BuildInterrupted
 from envd_magic.owner import private_name
 from envd_magic.pipeline import no_engine
 from envd_magic.pipeline.advice import advice
+from envd_magic.pipeline.base_python import base_python, python_asked
 from envd_magic.pipeline.bases import BASES
 from envd_magic.pipeline.caches import cache_words, check_caches
 from envd_magic.pipeline.commands import Commands
@@ -41,7 +42,7 @@ from envd_magic.pipeline.staging import Staging
 from envd_magic.pipeline.stop import Stop
 from envd_magic.pipeline.together import taker
 from envd_magic.pipeline.witness import Witness
-from envd_magic.recipe.compose import Base, needs_python
+from envd_magic.recipe.compose import Base
 from envd_magic.recipe.model import SECRETS
 from envd_magic.recipe.stages import stages
 from envd_magic.shell import interrupts_raise
@@ -261,7 +262,8 @@ class _Build:
         base = retried(pull, self.log)
         self.log.secrets |= base_secrets(base.env)
         self._advise(None if self.spec.cuda else base)
-        recipe = self.prepared.compose(Base(self.recipe.base, base.env, self._python(base)))
+        python = python_asked(self.spec, self.engine, base, self.log)
+        recipe = self.prepared.compose(Base(self.recipe.base, base.env, python))
         self._bootstrap(commands, home)
         self._phase(Phase.BUILD, platform if len(self.recipe.platforms) > 1 else "")
         staging = Staging(
@@ -290,21 +292,10 @@ class _Build:
         take = taker(self.options.together, self.stop.check)
         return finishing.finish(self.engine, built.image, goal, self.before[name], take)
 
-    def _python(self, base: images.ImageInfo) -> str | None:
-        """Ask the base image for its Python, where that could be the one that is wanted."""
-        wanted = self.spec.python_version
-        if not wanted or needs_python(self.spec, wanted):
-            return None
-        known = containers.python_of(self.engine, base.id)
-        version = known.version if known else None
-        if not needs_python(self.spec, version):
-            self.log.line(f"python_version: the base image has Python {version}, and keeps it")
-        return version
-
     def _advise(self, base: images.ImageInfo | None) -> None:
         if not self.options.pickled:
             return
-        known = containers.python_of(self.engine, base.id) if base else None
+        known = base_python(self.engine, base, self.log) if base else None
         for text in advice(self.spec, self.prepared.inputs.requirements, known):
             if text not in self.log.warnings:
                 self.log.emit(Notice(text))

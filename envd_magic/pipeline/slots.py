@@ -24,8 +24,10 @@ class Slots:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        lock = threading.RLock()
+        self._free = threading.Condition(lock)
         #: Told of each change; whoever changes something that others wait for here tells it too.
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(lock)
         self._working = self._coming = 0
 
     @property
@@ -36,9 +38,9 @@ class Slots:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Work in a place; wait for one."""
-        with self.changed:
+        with self._free:
             self._coming += 1
-            self.changed.wait_for(lambda: self._working < self.most)
+            self._free.wait_for(lambda: self._working < self.most)
             self._coming -= 1
             self._working += 1
         try:
@@ -59,4 +61,5 @@ class Slots:
     def _give(self) -> None:
         with self.changed:
             self._working -= 1
+            self._free.notify()
             self.changed.notify_all()

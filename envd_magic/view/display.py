@@ -219,11 +219,14 @@ class Viewer:
         How many lines of the log to show.
     name
         What the build is called before it has begun.
+    at_once
+        How many are shown running at once, this one too.
     """
 
-    def __init__(self, screen: Screen, tail: int = TAIL, name: str = "…") -> None:
+    def __init__(self, screen: Screen, tail: int = TAIL, name: str = "…", at_once: int = 1) -> None:
         self.screen = screen
         self._name = name
+        self._at_once = at_once
         self.state = BuildState(tail=tail)
         self._others: list[Screen] = []
         self._last: Card | None = None
@@ -251,7 +254,8 @@ class Viewer:
             pause = _IDLE_PAUSE if isinstance(event, Tick) and not self._news else _PAUSE
             self._news = self._news or not isinstance(event, Tick)
             # Several screens share the pictures of a second: a front end has all of them to draw.
-            if time.monotonic() - self._shown >= max(pause, _PAUSE * (1 + len(self._others))):
+            shared = _PAUSE * (self._at_once + len(self._others))
+            if time.monotonic() - self._shown >= max(pause, shared):
                 self.show()
 
     def show(self) -> None:
