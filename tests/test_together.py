@@ -83,9 +83,9 @@ def test_who_has_waited_works_on_though_all_places_are_taken() -> None:
 def test_one_at_a_time_is_one_after_the_other() -> None:
     seen: list[str] = []
 
-    def do(item: int) -> None:
+    def do(item: int, together: Together) -> None:
         seen.append(f"begin {item}")
-        with pool.slots.left():
+        with together.slots.left():
             pass
         seen.append(f"end {item}")
 
@@ -120,15 +120,14 @@ class Builds:
         """Build so many, so many at once."""
         self.stop = {number: Stop() for number in range(count)}
         pool: AtOnce[int] = AtOnce(most, self._build, lambda: None)
-        self._together = Together(pool.slots)
         pool.run(range(count))
 
-    def _build(self, number: int) -> None:
+    def _build(self, number: int, meeting: Together) -> None:
         text = f"{self.mark} {number}"
         spec = ImageSpec(
             name=f"together-{number}", env={"NUMBER": text}, commands=[f"echo {text} > /number"]
         )
-        options = Options(stop=self.stop[number], together=self._together)
+        options = Options(stop=self.stop[number], together=meeting)
         try:
             self.images[number] = build_spec(spec, options).image
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - looked at by the test
@@ -210,10 +209,10 @@ def test_a_build_that_is_stopped_while_it_waits_ends_and_the_others_go_on(
     gone = threading.Event()
     do = builds._build  # noqa: SLF001
 
-    def first_alone(number: int) -> None:
+    def first_alone(number: int, meeting: Together) -> None:
         if number == 1:
             assert gone.wait(_LONG)
-        do(number)
+        do(number, meeting)
         gone.set()
 
     monkeypatch.setattr(builds, "_build", first_alone)

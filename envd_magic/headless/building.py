@@ -20,7 +20,6 @@ from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
 from envd_magic.pipeline.options import CACHES
 from envd_magic.pipeline.stop import Stop
-from envd_magic.pipeline.together import Together
 from envd_magic.shell import interrupts_raise
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.spec.tag import image_name
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.events import Event
     from envd_magic.pipeline.options import Options
     from envd_magic.pipeline.result import BuildResult
+    from envd_magic.pipeline.together import Together
     from envd_magic.spec.secrets import Secrets
     from envd_magic.view.cards import Card
 
@@ -208,11 +208,10 @@ def build_all(
         progress.finished(task)
         ended(task)
 
-    def build(task: Task) -> None:
+    def build(task: Task, together: Together) -> None:
         _build(task, listeners[id(task)], together)
 
     pool: AtOnce[Task] = AtOnce(jobs, build, stop)
-    together = Together(pool.slots)
     # flytekit has a handler that exits.
     with interrupts_raise():
         pool.run(tasks, done, progress.tick)

@@ -15,7 +15,6 @@ from envd_magic.api import refreshed
 from envd_magic.errors import BuildInterrupted
 from envd_magic.pipeline.build import build_prepared, prepare
 from envd_magic.pipeline.many import AtOnce
-from envd_magic.pipeline.together import Together
 from envd_magic.spec.secrets import spec_secrets
 from envd_magic.view.cards import result_card, stopped_card
 from envd_magic.view.display import NotebookScreen, QuietScreen, Viewer, choose_screen, is_kernel
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from envd_magic.pipeline.prepared import Prepared
     from envd_magic.pipeline.result import BuildResult
     from envd_magic.pipeline.stop import Stop
+    from envd_magic.pipeline.together import Together
     from envd_magic.spec.several import Specs
     from envd_magic.view.display import Screen
 
@@ -307,7 +307,6 @@ def _build(job: Job, bind: Callable[[Job], None], tick: Callable[[], None] | Non
             return
         tick = tick or (lambda: None)
         pool = AtOnce(job.most, partial(_build_next, job, bind), job.stop.ask)
-        job.options = replace(job.options, together=Together(pool.slots))
         try:
             pool.run(range(len(job.prepared)), tick=tick)
         except KeyboardInterrupt:
@@ -318,21 +317,24 @@ def _build(job: Job, bind: Callable[[Job], None], tick: Callable[[], None] | Non
         _raise_first(job)
 
 
-def _build_one(job: Job, bind: Callable[[Job], None], number: int) -> None:
-    viewer, options = job.viewers[number], job.options
+def _build_one(
+    job: Job, bind: Callable[[Job], None], number: int, together: Together | None = None
+) -> None:
+    viewer = job.viewers[number]
+    options = replace(job.options, listener=viewer, together=together)
     with _failure_shown(job, number):
-        result = build_prepared(job.prepared[number], replace(options, listener=viewer))
+        result = build_prepared(job.prepared[number], options)
     job.results[number] = result
     bind(job)
     viewer.finish(result_card(result, job.label(number)))
 
 
-def _build_next(job: Job, bind: Callable[[Job], None], number: int) -> None:
+def _build_next(job: Job, bind: Callable[[Job], None], number: int, together: Together) -> None:
     """Build one of several; after a failure no further one is begun."""
     if job.errors or job.stop.asked:
         return
     try:
-        _build_one(job, bind, number)
+        _build_one(job, bind, number, together)
     except BaseException as error:  # noqa: BLE001 - raised when all have ended
         job.errors[number] = error
 

@@ -109,10 +109,14 @@ def sweep() -> bool:
     bool
         Was there one? Then a process has died in a build.
     """
-    gone = False
-    temporary = tempfile.gettempdir()
-    # Thousands may lie there.
-    for name in os.listdir(temporary):  # noqa: PTH208
+    gone, temporary = False, tempfile.gettempdir()
+    try:
+        # Thousands may lie there.
+        names = os.listdir(temporary)  # noqa: PTH208
+    except PermissionError:
+        # Files can be made there all the same; only whose they are cannot be seen.
+        return False
+    for name in names:
         if not (name.startswith("envd_magic-") and is_abandoned(name)):
             continue
         # Anybody may write there: only what is ours, and no link of somebody's.

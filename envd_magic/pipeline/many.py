@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from envd_magic.pipeline.slots import Slots
+from envd_magic.pipeline.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,13 +32,16 @@ class AtOnce(Generic[Item]):
     most
         How many at once; what leaves its slot to wait for others is not counted.
     do
-        Is called with each item, on a thread.
+        Is called with each item, and where builds at once meet, on a thread.
     stop
         Ends what is being done, soon.
     """
 
-    def __init__(self, most: int, do: Callable[[Item], None], stop: Callable[[], None]) -> None:
-        self.slots = Slots(most)
+    def __init__(
+        self, most: int, do: Callable[[Item, Together], None], stop: Callable[[], None]
+    ) -> None:
+        self._slots = Slots(most)
+        self._together = Together(self._slots)
         self._do = do
         self._stop = stop
         self._waiting: SimpleQueue[Item] = SimpleQueue()
@@ -71,7 +75,7 @@ class AtOnce(Generic[Item]):
             self._waiting.put(item)
             count += 1
         # One at a time is one after the other.
-        most = self.slots.most + (_WAITING if self.slots.most > 1 else 0)
+        most = self._slots.most + (_WAITING if self._slots.most > 1 else 0)
         threads = [
             threading.Thread(target=self._serve, name=f"envd_magic-at-once-{number}", daemon=True)
             for number in range(min(most, count))
@@ -99,7 +103,7 @@ class AtOnce(Generic[Item]):
 
     def _serve(self) -> None:
         while True:
-            with self.slots.held():
+            with self._slots.held():
                 if self._over.is_set():
                     return
                 try:
@@ -108,7 +112,7 @@ class AtOnce(Generic[Item]):
                     return
                 error = None
                 try:
-                    self._do(item)
+                    self._do(item, self._together)
                 except BaseException as raised:  # noqa: BLE001 - raised where the end is waited for
                     error = raised
             self._ended.put((item, error))

@@ -40,7 +40,7 @@ class Together:
     """
 
     def __init__(self, slots: Slots) -> None:
-        self._slots = slots
+        self.slots = slots
         self._groups: dict[Address, list[tuple[Loadable, Future[bool]]]] = {}
 
     def take(self, engine: Engine, image: Loadable, check: Callable[[], None]) -> bool:
@@ -60,7 +60,7 @@ class Together:
         EngineError
             If the engine does not answer.
         """
-        with self._slots.left():
+        with self.slots.left():
             taken = _awaited(self._join(engine, image), check)
         # One that the engine refuses may keep it from taking others.
         return taken or load_alone(engine, image)
@@ -69,7 +69,7 @@ class Together:
         answer: Future[bool] = Future()
         # One of its own: a build that is stopped ends what it asks on the other.
         beside = engine.beside()
-        address, changed = engine.address, self._slots.changed
+        address, changed = engine.address, self.slots.changed
         with changed:
             if address not in self._groups:
                 threading.Thread(
@@ -84,10 +84,10 @@ class Together:
         return answer
 
     def _serve(self, address: Address, engine: Engine) -> None:
-        changed = self._slots.changed
+        changed = self.slots.changed
         with changed:
             waiting = self._groups[address]
-            changed.wait_for(lambda: self._slots.idle or len(waiting) >= _MOST, _PATIENCE)
+            changed.wait_for(lambda: self.slots.idle or len(waiting) >= _MOST, _PATIENCE)
             found = self._groups.pop(address)
         group = [one for one in found if one[1].set_running_or_notify_cancel()]
         taken: set[str] = set()
