@@ -18,6 +18,7 @@ from envd_magic import build
 from envd_magic.engine import images
 from envd_magic.engine.client import Engine
 from envd_magic.owner import is_abandoned, private_name
+from envd_magic.pipeline import folders
 from envd_magic.pipeline.leftovers import Leftovers
 
 from .processes import until
@@ -112,6 +113,13 @@ def test_engine_is_listed_for_what_others_left_only_when_its_time_has_come(
     monkeypatch.setattr(images, "own_names", listed)
     build(ImageSpec(name="sweeps"), force=True)
     assert listed.called is (ahead < 0)
+
+
+def test_a_temporary_folder_that_may_not_be_listed_hides_what_is_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "listdir", Mock(side_effect=PermissionError))
+    assert folders.sweep() is False
 
 
 def test_killed_build_leaves_nothing_after_the_next_one(lab: Lab, tmp_path: Path) -> None:
