@@ -159,6 +159,8 @@ def _bare(running: Lab, place: Path, base: str, packages: Sequence[str]) -> Seen
     home.trust(running.registry)
     with closing(Engine()) as engine:
         environment = home.environment(engine.environment())
+    # Ours alone has it.
+    del environment["GOGC"]
 
     def build(number: int) -> None:
         folder = place / str(number) / "spec"

@@ -17,7 +17,7 @@ from flytekit import ImageSpec
 from envd_magic import BuildError, BuildInterrupted, ContextError, EnvdMagicError, build
 from envd_magic.engine.client import Engine
 from envd_magic.engine.configs import ConfigServer
-from envd_magic.envd.home import open_home
+from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
 from envd_magic.paths import cache_folder
 
@@ -183,7 +183,7 @@ def test_processes_after_each_other_do_not_fill_a_home(home: Path) -> None:
     assert home
     script = """
 from envd_magic.engine.configs import SERVER
-from envd_magic.envd.home import open_home
+from envd_magic.envd.home import Home, open_home
 from envd_magic.envd.program import find_envd
 open_home(find_envd()).trust(SERVER.address)
 """
@@ -257,3 +257,13 @@ def test_settings_of_base_images_are_told_in_a_process_that_was_forked() -> None
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_user_who_says_how_envd_collects_garbage_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path, "default", "moby-worker")
+    monkeypatch.delenv("GOGC", raising=False)
+    assert home.environment()["GOGC"] == "400"
+    monkeypatch.setenv("GOGC", "50")
+    assert home.environment()["GOGC"] == "50"

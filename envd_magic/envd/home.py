@@ -97,6 +97,8 @@ class Home:
         environment = {
             "DOCKER_CONFIG": str(Path.home() / ".docker"),
             **kube_variables(),
+            # Go's: garbage that is collected less often saves a fifth of envd's own work.
+            "GOGC": "400",
             **os.environ,
             **(docker or {}),
             "HOME": str(self.path),
