@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Seconds; far more than anything may take.
 _PATIENCE = 120.0
+# Characters of a page that a failure tells.
+_MOST_TEXT = 5000
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 _CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -265,6 +267,12 @@ def open_notebook(
     notebook = Notebook(page, path)
     notebook.wait_for_kernel()
     return notebook
+
+
+def pages_text(browser: Browser) -> list[tuple[str, str]]:
+    """Give the address and the text of all open pages."""
+    pages = [page for context in browser.contexts for page in context.pages]
+    return [(page.url, page.locator("body").inner_text()[-_MOST_TEXT:]) for page in pages]
 
 
 def picture(what: Locator, name: str) -> None:

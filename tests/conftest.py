@@ -15,7 +15,7 @@ from . import lab as lab_package
 from .tidying import take_away
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import Browser
 
@@ -64,6 +64,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not session.config.stash[_STOOD]:
         lab_package.down()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell with a failure what the open pages showed."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("chromium")
+    if report.failed and browser is not None:
+        from .browser import pages_text
+
+        report.sections += pages_text(browser)
+    return report
 
 
 @pytest.fixture(scope="session")
