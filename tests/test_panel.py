@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 PANEL = "%load_ext envd_magic\n%envd panel"
 SECRET = "hunter-22-hunter"  # noqa: S105
 LINES = 100_000
+_PLACE = """(button) => {
+  const [own, all] = [button, button.closest(".envd-panel")].map((e) => e.getBoundingClientRect());
+  return [own.left - all.left, own.top - all.top];
+}"""
 _FLOOD = f"""
 out = b"".join(b"#1 0.1 line %d\\n" % number for number in range({LINES}))
 sys.stdout.write("#1 flood\\n")
@@ -67,6 +71,11 @@ def box(notebook: Notebook, label: str) -> Locator:
 
 def button(notebook: Notebook, name: str) -> Locator:
     return notebook.main.get_by_role("button", name=name, exact=True)
+
+
+def place(notebook: Notebook, name: str) -> object:
+    """Give where a button is in the panel."""
+    return button(notebook, name).evaluate(_PLACE)
 
 
 def tab(notebook: Notebook, name: str) -> None:
@@ -200,6 +209,18 @@ def test_after_a_reload_the_build_and_the_form_are_there(server: Server, browser
     log.get_by_text(re.compile(r"epoch 1$")).first.wait_for()
     button(notebook, "Cancel").click()
     says(notebook, "Stopped")
+
+
+def test_what_is_typed_moves_no_button_away(server: Server, browser: Browser) -> None:
+    notebook = open_panel(browser, server, "still")
+    before = place(notebook, "Build")
+    box(notebook, "Packages").fill("\n".join(f"package-{number}" for number in range(30)))
+    commands(notebook, "true\n" * 10)
+    notebook.main.get_by_text("package-29").last.wait_for()
+    assert place(notebook, "Build") == before
+    box(notebook, "Packages").fill("no package at all")
+    says(notebook, "To mend before it can be built: Packages")
+    assert place(notebook, "Build") == before
 
 
 def test_two_panels_build_at_once(server: Server, browser: Browser) -> None:

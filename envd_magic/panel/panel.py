@@ -120,7 +120,8 @@ class BuildPanel(widgets.VBox):
             titles=list(groups),
         )
         form = widgets.VBox([*common, tabs], layout=_HALF)
-        beside = widgets.VBox([self._preview.box, self._actions()], layout=_HALF)
+        # The recipe grows and shrinks as one types: above them it would move the buttons away.
+        beside = widgets.VBox([self._actions(), self._preview.box], layout=_HALF)
         return widgets.HBox([form, beside], layout=_FLOW)
 
     def _actions(self) -> widgets.Widget:
