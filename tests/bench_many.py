@@ -33,31 +33,15 @@ from . import lab
 from .fakes import fake_envd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from .lab import Lab
-
-    Packages = Callable[[int], Sequence[str]]
 
 _COUNT, _AT_ONCE = 50, 4
 _ROUNDS = int(os.environ.get("ROUNDS") or 3)
 _PACKAGES = ("attrs", "six", "tomli")
-# One for each, all small and of Python alone.
-_OWN = """
-    attrs blinker cachetools certifi chardet click cloudpickle colorama decorator defusedxml
-    docutils et-xmlfile execnet filelock fsspec idna iniconfig isodate itsdangerous jmespath
-    joblib jsonpointer mistune more-itertools packaging parso pathspec platformdirs pluggy ply
-    ptyprocess pycparser pygments pyparsing pytz semver six sniffio sortedcontainers soupsieve
-    tabulate toml tomli toolz tqdm traitlets tzdata wcwidth xmltodict zipp
-""".split()
 #: What is promised: our wall time by envd's.
 _PROMISED = 1.2
-#: What each image has beside its command: packages of the image of that number.
-_CASES: dict[str, Packages] = {
-    "a package and a command each": lambda number: _OWN[number : number + 1],
-    "packages, a command each": lambda _: _PACKAGES,
-    "a command each": lambda _: (),
-}
 _SIZES = (50, 100, 500)
 _RAW = """# syntax=v1
 
@@ -122,7 +106,7 @@ def main() -> int:
 
 
 def _measure(running: Lab, folder: Path) -> Iterator[tuple[str, str, str]]:
-    for what, packages in _CASES.items():
+    for what, packages in (("packages, a command each", _PACKAGES), ("a command each", ())):
         pairs = [_pair(running, folder, packages, number) for number in range(_ROUNDS)]
         ours, bare = (_range([pair[side].seconds for pair in pairs]) for side in (0, 1))
         ratio = statistics.median(one.seconds / two.seconds for one, two in pairs)
@@ -146,7 +130,7 @@ def _range(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.1f} s ({min(seconds):.1f}-{max(seconds):.1f})"
 
 
-def _pair(running: Lab, folder: Path, packages: Packages, number: int) -> tuple[Seen, Seen]:
+def _pair(running: Lab, folder: Path, packages: Sequence[str], number: int) -> tuple[Seen, Seen]:
     """Build with us and with envd alone, in turns, each on a base image that is new."""
     sides = (_ours, _bare) if number % 2 == 0 else (_bare, _ours)
     found = {}
@@ -159,16 +143,17 @@ def _pair(running: Lab, folder: Path, packages: Packages, number: int) -> tuple[
     return found[_ours], found[_bare]
 
 
-def _ours(_: Lab, place: Path, base: str, packages: Packages) -> Seen:
+def _ours(_: Lab, place: Path, base: str, packages: Sequence[str]) -> Seen:
+    names = {"base_image": base, "packages": [*packages]}
     lines = [
-        f"many_{n} = ImageSpec(name='many-ours-{n}', commands=['echo {n} > /number'], "
-        f"base_image={base!r}, packages={[*packages(n)]})"
+        f"many_{n} = ImageSpec(name='many-ours-{n}', commands=['echo {n} > /number'], **{names!r})"
         for n in range(_COUNT)
     ]
     return _command(place, lines, ["--force", "--no-push"])
 
 
-def _bare(running: Lab, place: Path, base: str, packages: Packages) -> Seen:
+def _bare(running: Lab, place: Path, base: str, packages: Sequence[str]) -> Seen:
+    install = _INSTALL.format(names=", ".join(f'"{name}"' for name in packages))
     program = find_envd()
     home = open_home(program, "default")
     home.trust(running.registry)
@@ -180,9 +165,7 @@ def _bare(running: Lab, place: Path, base: str, packages: Packages) -> Seen:
     def build(number: int) -> None:
         folder = place / str(number) / "spec"
         folder.mkdir(parents=True)
-        names = ", ".join(f'"{name}"' for name in packages(number))
-        install = _INSTALL.format(names=names) if names else ""
-        text = _RAW.format(base=base, install=install, number=number)
+        text = _RAW.format(base=base, install=install if packages else "", number=number)
         (folder / "build.envd").write_text(text)
         words = ["--path", str(folder), "--tag", f"many-bare-{number}:dev"]
         command = [str(program.path), "build", *words, "--platform", "linux/amd64"]
